@@ -1,0 +1,483 @@
+//! Owns opening and closing: the only file that opens a database.
+//!
+//! It decides how a file comes to be, which safety switches and pragmas a handle gets and in
+//! which order. It may not know the ledger's tables.
+
+use crate::config::{DatabaseConfig, MEMORY_PATH, Synchronous};
+use crate::error::{Error, Result};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, ffi};
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How many prepared statements one connection keeps.
+const STATEMENT_CACHE_CAPACITY: usize = 64;
+
+/// What a handle is for, where that changes how it is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A handle that may block its thread: it waits for locks and checkpoints by itself.
+    Blocking,
+    /// A handle on an event loop's thread: it never waits for a lock, never checkpoints and
+    /// never syncs; others do that for it.
+    EventLoop,
+    /// As [`Role::EventLoop`], and it never writes.
+    EventLoopReader,
+}
+
+/// Opens a database as `config` says, for `role`.
+///
+/// # Errors
+///
+/// A typed error for a missing file or folder, a path that is no file, a file that is no
+/// database and a journal mode that cannot be had; SQLite's own otherwise.
+pub(crate) fn open(config: &DatabaseConfig, role: Role) -> Result<Connection> {
+    config.validate()?;
+    let path = if config.is_memory() {
+        PathBuf::from(MEMORY_PATH)
+    } else {
+        locate_file(config)?
+    };
+    // Never SQLITE_OPEN_CREATE for a file: `locate_file` made it, with its mode. Never
+    // SQLITE_OPEN_URI; and an absolute path cannot begin with `file:`, which the bundled build
+    // would take for a URI even so (<https://www.sqlite.org/uri.html>).
+    let flags = if config.readonly {
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+    } | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&path, flags)?;
+    configure(&connection, config, role, &path)?;
+    Ok(connection)
+}
+
+/// Applies the safety switches and the pragmas, in an order that matters.
+fn configure(
+    connection: &Connection,
+    config: &DatabaseConfig,
+    role: Role,
+    path: &Path,
+) -> Result<()> {
+    let timeout = Duration::from_millis(config.timeout_ms.into());
+    // 1. Wait for others while opening, whatever the role: opening is off the event loop.
+    connection.busy_timeout(timeout)?;
+    // 2. Safety before the first byte of the file is interpreted.
+    apply_safety(connection)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE_CAPACITY);
+    // 3. The first read: says whether this is a database at all, and runs a recovery.
+    retry_while_busy(timeout, || {
+        Ok(connection.pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0))?)
+    })?;
+    // 4. The journal mode, before `synchronous`, whose meaning depends on it.
+    if !config.is_memory() && !config.readonly {
+        set_journal_mode(connection, config.enable_wal, timeout, path)?;
+    }
+    // 5. The rest of the specification's list.
+    let synchronous = match role {
+        // The event loop's handle must not sync by itself; see `maintenance::checkpoint`.
+        Role::EventLoop | Role::EventLoopReader if config.enable_wal => Synchronous::Normal,
+        _ => config.synchronous,
+    };
+    connection.pragma_update(None, "foreign_keys", config.enable_foreign_keys)?;
+    connection.pragma_update(None, "synchronous", synchronous.as_str())?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "mmap_size", config.mmap_size_bytes)?;
+    connection.pragma_update(None, "cache_size", config.cache_size)?;
+    // 6. What the role asks for.
+    if role != Role::Blocking {
+        if config.enable_wal {
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        }
+        if role == Role::EventLoopReader {
+            connection.pragma_update(None, "query_only", true)?;
+        }
+        connection.busy_timeout(Duration::ZERO)?;
+    }
+    Ok(())
+}
+
+/// Sets the switches that make a file from elsewhere harmless
+/// (<https://www.sqlite.org/security.html>).
+fn apply_safety(connection: &Connection) -> Result<()> {
+    for (switch, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        // "text" is an identifier, never quietly a string.
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+    ] {
+        connection.set_db_config(switch, on)?;
+    }
+    disable_extension_loading(connection)
+}
+
+/// Turns off both the C interface and the SQL function that load extensions.
+#[allow(unsafe_code)]
+fn disable_extension_loading(connection: &Connection) -> Result<()> {
+    let mut state = 0;
+    // SAFETY: the handle is open and used by this thread alone, and this verb of
+    // sqlite3_db_config takes an int and a pointer to an int that outlives the call.
+    let code = unsafe {
+        ffi::sqlite3_db_config(
+            connection.handle(),
+            ffi::SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION,
+            0,
+            &raw mut state,
+        )
+    };
+    if code == ffi::SQLITE_OK && state == 0 {
+        Ok(())
+    } else {
+        Err(Error::Internal(
+            "extension loading could not be turned off".into(),
+        ))
+    }
+}
+
+/// Finds the file of `config` and, when it may, makes it; returns its absolute path.
+fn locate_file(config: &DatabaseConfig) -> Result<PathBuf> {
+    let access = |source| Error::FileAccess {
+        path: config.path.clone(),
+        source,
+    };
+    let path = std::path::absolute(&config.path).map_err(access)?;
+    if config.create && !config.readonly {
+        create_file(&path)?;
+    }
+    match std::fs::metadata(&path) {
+        Ok(metadata) if metadata.is_file() => Ok(path),
+        Ok(_) => Err(Error::NotAFile { path }),
+        Err(source) if source.kind() == ErrorKind::NotFound => match path.parent() {
+            Some(folder) if !folder.exists() => Err(Error::FolderMissing {
+                folder: folder.to_owned(),
+            }),
+            _ => Err(Error::FileMissing { path }),
+        },
+        Err(source) => Err(Error::FileAccess { path, source }),
+    }
+}
+
+/// Makes an empty file with mode 0600 where there is none; leaves an existing one alone.
+fn create_file(path: &Path) -> Result<()> {
+    /// Closing any descriptor of a file drops all POSIX locks of this process on it
+    /// (<https://www.sqlite.org/howtocorrupt.html>, section 2.2). Whoever opens passes here
+    /// first, so no handle of ours can hold a lock while this descriptor is open.
+    static CREATING: Mutex<()> = Mutex::new(());
+    let _guard = CREATING
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        // What is there, or not there, `locate_file` judges.
+        Err(source)
+            if matches!(
+                source.kind(),
+                ErrorKind::AlreadyExists | ErrorKind::NotFound
+            ) =>
+        {
+            Ok(())
+        }
+        Err(source) if path.exists() => {
+            // Some systems answer so for a folder; `locate_file` says it better.
+            let _ = source;
+            Ok(())
+        }
+        Err(source) => Err(Error::FileAccess {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Brings the file into the wanted journal mode, and proves that it is.
+fn set_journal_mode(
+    connection: &Connection,
+    enable_wal: bool,
+    timeout: Duration,
+    path: &Path,
+) -> Result<()> {
+    let wanted = if enable_wal { "wal" } else { "delete" };
+    let present =
+        connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0))?;
+    // Asking for the mode that is there already would still need no lock, but also says nothing.
+    if present == wanted {
+        return Ok(());
+    }
+    let refused = |found: String| Error::JournalMode {
+        path: path.to_owned(),
+        wanted,
+        found,
+    };
+    // SQLite does not call its busy handler for this change of mode.
+    let outcome = retry_while_busy(timeout, || {
+        Ok(connection
+            .pragma_update_and_check(None, "journal_mode", wanted, |row| row.get::<_, String>(0))?)
+    });
+    match outcome {
+        Ok(found) if found == wanted => Ok(()),
+        Ok(found) => Err(refused(found)),
+        Err(Error::Sqlite { extended_code, .. }) if is_shared_memory_failure(extended_code) => {
+            Err(refused(present))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Says whether the file system failed at what write-ahead logging needs: shared memory.
+fn is_shared_memory_failure(extended_code: i32) -> bool {
+    matches!(
+        extended_code,
+        ffi::SQLITE_IOERR_SHMOPEN
+            | ffi::SQLITE_IOERR_SHMSIZE
+            | ffi::SQLITE_IOERR_SHMLOCK
+            | ffi::SQLITE_IOERR_SHMMAP
+            | ffi::SQLITE_PROTOCOL
+    )
+}
+
+/// Repeats `attempt` while it meets a lock, until `timeout` has passed.
+pub(crate) fn retry_while_busy<T>(
+    timeout: Duration,
+    mut attempt: impl FnMut() -> Result<T>,
+) -> Result<T> {
+    let deadline = Instant::now() + timeout;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match attempt() {
+            Err(error) if error.is_busy() && Instant::now() < deadline => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(25));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_folder::TestFolder;
+
+    fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> T {
+        connection
+            .pragma_query_value(None, name, |row| row.get(0))
+            .unwrap()
+    }
+
+    #[test]
+    fn the_specifications_pragmas_are_applied() {
+        let folder = TestFolder::new();
+        let connection = open(&folder.config(), Role::Blocking).unwrap();
+        assert_eq!(pragma::<String>(&connection, "journal_mode"), "wal");
+        assert_eq!(pragma::<i64>(&connection, "foreign_keys"), 1);
+        assert_eq!(pragma::<i64>(&connection, "synchronous"), 1);
+        assert_eq!(pragma::<i64>(&connection, "temp_store"), 2);
+        assert_eq!(pragma::<i64>(&connection, "mmap_size"), 268_435_456);
+        assert_eq!(pragma::<i64>(&connection, "cache_size"), -64_000);
+    }
+
+    #[test]
+    fn options_change_the_pragmas() {
+        let folder = TestFolder::new();
+        let config = DatabaseConfig {
+            enable_wal: false,
+            enable_foreign_keys: false,
+            synchronous: Synchronous::Full,
+            mmap_size_bytes: 0,
+            cache_size: 100,
+            ..folder.config()
+        };
+        let connection = open(&config, Role::Blocking).unwrap();
+        assert_eq!(pragma::<String>(&connection, "journal_mode"), "delete");
+        assert_eq!(pragma::<i64>(&connection, "foreign_keys"), 0);
+        assert_eq!(pragma::<i64>(&connection, "synchronous"), 2);
+        assert_eq!(pragma::<i64>(&connection, "mmap_size"), 0);
+        assert_eq!(pragma::<i64>(&connection, "cache_size"), 100);
+    }
+
+    #[test]
+    fn the_event_loops_handle_neither_waits_nor_checkpoints_nor_syncs() {
+        let folder = TestFolder::new();
+        let config = DatabaseConfig {
+            synchronous: Synchronous::Full,
+            ..folder.config()
+        };
+        let connection = open(&config, Role::EventLoop).unwrap();
+        assert_eq!(pragma::<i64>(&connection, "busy_timeout"), 0);
+        assert_eq!(pragma::<i64>(&connection, "wal_autocheckpoint"), 0);
+        assert_eq!(pragma::<i64>(&connection, "synchronous"), 1);
+        assert!(
+            connection
+                .db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE)
+                .unwrap()
+        );
+        let reader = open(&config, Role::EventLoopReader).unwrap();
+        assert!(reader.execute_batch("CREATE TABLE t(x)").is_err());
+    }
+
+    #[test]
+    fn safety_switches_are_on() {
+        let connection = open(&DatabaseConfig::new(MEMORY_PATH), Role::Blocking).unwrap();
+        for (switch, on) in [
+            (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+            (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+            (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+            (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+        ] {
+            assert_eq!(connection.db_config(switch).unwrap(), on, "{switch:?}");
+        }
+        assert!(connection.prepare("SELECT \"no such column\"").is_err());
+        assert!(
+            connection
+                .query_row("SELECT load_extension('x')", [], |_| Ok(()))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_path_like_a_uri_is_a_plain_file_name() {
+        let folder = TestFolder::new();
+        let path = folder.path().join("file:x?mode=memory");
+        drop(open(&DatabaseConfig::new(&path), Role::Blocking).unwrap());
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn what_cannot_be_opened_says_why() {
+        let folder = TestFolder::new();
+        let code = |config: DatabaseConfig| open(&config, Role::Blocking).unwrap_err().code();
+        let missing = folder.path().join("none.db");
+        let config = DatabaseConfig {
+            create: false,
+            ..DatabaseConfig::new(&missing)
+        };
+        assert_eq!(code(config), "DB_FILE_MISSING");
+        let config = DatabaseConfig {
+            readonly: true,
+            create: false,
+            ..DatabaseConfig::new(&missing)
+        };
+        assert_eq!(code(config), "DB_FILE_MISSING");
+        assert!(!missing.exists(), "a refused open makes no file");
+        assert_eq!(code(DatabaseConfig::new(folder.path())), "DB_NOT_A_FILE");
+        let below = folder.path().join("no/such/folder/a.db");
+        assert_eq!(code(DatabaseConfig::new(below)), "DB_FOLDER_MISSING");
+        let text = folder.path().join("text.db");
+        std::fs::write(&text, "this is no database, but a text that is long enough").unwrap();
+        assert_eq!(code(DatabaseConfig::new(text)), "SQLITE_NOTADB");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_file_is_private_and_an_old_ones_mode_is_kept() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = TestFolder::new();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let config = folder.config();
+        let connection = open(&config, Role::Blocking).unwrap();
+        connection.execute_batch("CREATE TABLE t(x)").unwrap();
+        for suffix in ["", "-wal", "-shm"] {
+            let path = PathBuf::from(format!("{}{suffix}", config.path.display()));
+            assert_eq!(mode(&path), 0o600, "{suffix}");
+        }
+        drop(connection);
+        std::fs::set_permissions(&config.path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        drop(open(&config, Role::Blocking).unwrap());
+        assert_eq!(mode(&config.path), 0o644);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_dangling_symlink_is_not_followed_into_a_new_file() {
+        let folder = TestFolder::new();
+        let target = folder.path().join("target.db");
+        let link = folder.path().join("link.db");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let error = open(&DatabaseConfig::new(&link), Role::Blocking).unwrap_err();
+        assert_eq!(error.code(), "DB_FILE_MISSING");
+        assert!(!target.exists());
+    }
+
+    #[test]
+    fn a_read_only_handle_leaves_the_journal_mode_alone() {
+        let folder = TestFolder::new();
+        let config = DatabaseConfig {
+            enable_wal: false,
+            ..folder.config()
+        };
+        open(&config, Role::Blocking)
+            .unwrap()
+            .execute_batch("CREATE TABLE t(x)")
+            .unwrap();
+        let config = DatabaseConfig {
+            readonly: true,
+            create: false,
+            ..folder.config()
+        };
+        let connection = open(&config, Role::Blocking).unwrap();
+        assert_eq!(pragma::<String>(&connection, "journal_mode"), "delete");
+        assert!(connection.execute_batch("CREATE TABLE u(x)").is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_system_without_shared_memory_gives_a_typed_error() {
+        // SQLite's unix-dotfile VFS has no shared memory, as some file systems have none.
+        let folder = TestFolder::new();
+        let path = folder.path().join("a.db");
+        let connection =
+            Connection::open_with_flags_and_vfs(&path, OpenFlags::default(), c"unix-dotfile")
+                .unwrap();
+        let error = configure(
+            &connection,
+            &DatabaseConfig::new(&path),
+            Role::Blocking,
+            &path,
+        )
+        .unwrap_err();
+        assert_eq!(error.code(), "DB_JOURNAL_MODE");
+        assert!(error.to_string().contains("enableWAL"), "{error}");
+        assert!(is_shared_memory_failure(ffi::SQLITE_IOERR_SHMMAP));
+    }
+
+    #[test]
+    fn leaving_wal_is_refused_while_others_have_the_file_open() {
+        let folder = TestFolder::new();
+        let other = open(&folder.config(), Role::Blocking).unwrap();
+        other.execute_batch("CREATE TABLE t(x)").unwrap();
+        let config = DatabaseConfig {
+            enable_wal: false,
+            timeout_ms: 1_000,
+            ..folder.config()
+        };
+        let error = open(&config, Role::Blocking).unwrap_err();
+        assert!(error.is_busy(), "{error}");
+    }
+
+    #[test]
+    fn a_busy_attempt_is_repeated_until_it_succeeds_or_time_is_up() {
+        let busy = || Error::Sqlite {
+            extended_code: 5,
+            message: "locked".into(),
+        };
+        let mut left = 3;
+        let outcome = retry_while_busy(Duration::from_secs(60), || {
+            left -= 1;
+            if left > 0 { Err(busy()) } else { Ok(left) }
+        });
+        assert_eq!(outcome.unwrap(), 0);
+        assert!(
+            retry_while_busy::<()>(Duration::ZERO, || Err(busy()))
+                .unwrap_err()
+                .is_busy()
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! Owns the table `config`: settings as JSON texts under a key.
+//!
+//! One key is reserved for the package itself; callers neither see nor touch it.
+
+use super::row::RecordRow;
+use crate::error::{Error, Result};
+use crate::record::ConfigRecord;
+use crate::timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// The reserved key, under which the time of the last `vacuum` is kept.
+const LAST_VACUUM_KEY: &str = "__whatsapp_uploader_last_vacuum";
+
+/// The columns in the order in which every statement here reads and writes them.
+const COLUMNS: &[&str] = &["key", "value", "updated_at"];
+
+fn read(row: &Row<'_>) -> Result<ConfigRecord> {
+    let row = RecordRow::new(row, "config", COLUMNS);
+    Ok(ConfigRecord {
+        key: row.text(0)?,
+        value: row.text(1)?,
+        updated_at: row.time(2)?,
+    })
+}
+
+/// Sets a key to a JSON text.
+///
+/// # Errors
+///
+/// [`Error::InvalidArgument`] for the reserved key and for a text that is no JSON.
+pub(crate) fn set(connection: &Connection, key: &str, json: &str) -> Result<()> {
+    if key == LAST_VACUUM_KEY {
+        return Err(Error::argument(
+            "key",
+            "is reserved for this package; choose another",
+        ));
+    }
+    if serde_json::from_str::<serde::de::IgnoredAny>(json).is_err() {
+        return Err(Error::argument(
+            "value",
+            "is no JSON that can be stored: it must be valid and nested at most 127 deep",
+        ));
+    }
+    write(connection, key, json)
+}
+
+/// Keeps the time of a `vacuum`.
+pub(crate) fn write_last_vacuum(connection: &Connection, time: &str) -> Result<()> {
+    write(connection, LAST_VACUUM_KEY, &format!("\"{time}\""))
+}
+
+/// Reads the time of the last `vacuum`.
+pub(crate) fn read_last_vacuum(connection: &Connection) -> Result<Option<String>> {
+    let json = select(connection, LAST_VACUUM_KEY)?;
+    Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
+}
+
+/// Reads a key's JSON text.
+pub(crate) fn get(connection: &Connection, key: &str) -> Result<Option<String>> {
+    if key == LAST_VACUUM_KEY {
+        return Ok(None);
+    }
+    select(connection, key)
+}
+
+/// Deletes a key, if it is there.
+pub(crate) fn delete(connection: &Connection, key: &str) -> Result<()> {
+    connection
+        .prepare_cached("DELETE FROM config WHERE key = ?1 AND key <> ?2")?
+        .execute([key, LAST_VACUUM_KEY])?;
+    Ok(())
+}
+
+/// Lists all settings by key.
+pub(crate) fn list(connection: &Connection) -> Result<Vec<ConfigRecord>> {
+    let mut statement = connection
+        .prepare_cached("SELECT key, value, updated_at FROM config WHERE key <> ?1 ORDER BY key")?;
+    let mut rows = statement.query([LAST_VACUUM_KEY])?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        records.push(read(row)?);
+    }
+    Ok(records)
+}
+
+fn select(connection: &Connection, key: &str) -> Result<Option<String>> {
+    let mut statement =
+        connection.prepare_cached("SELECT key, value, updated_at FROM config WHERE key = ?1")?;
+    let record = statement.query_row([key], |row| Ok(read(row))).optional()?;
+    Ok(record.transpose()?.map(|record| record.value))
+}
+
+fn write(connection: &Connection, key: &str, json: &str) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO config (key, value, updated_at) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+        )?
+        .execute(params![key, json, timestamp::now()])?;
+    Ok(())
+}

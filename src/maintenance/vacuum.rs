@@ -1,0 +1,53 @@
+//! Owns `VACUUM` and `ANALYZE`.
+
+use crate::config::DatabaseConfig;
+use crate::connection::{self, Role};
+use crate::error::{Error, Result};
+use crate::ledger::write_last_vacuum;
+use crate::maintenance::checkpoint::truncate_log;
+use crate::timestamp;
+use rusqlite::{Connection, InterruptHandle};
+
+/// Rebuilds the file so that it holds no free pages, and remembers when.
+///
+/// `on_open` gets the handle by which the work can be interrupted.
+pub(crate) fn vacuum(config: &DatabaseConfig, on_open: impl FnOnce(InterruptHandle)) -> Result<()> {
+    let connection = connection::open(config, Role::Blocking)?;
+    on_open(connection.get_interrupt_handle());
+    vacuum_with(&connection)?;
+    // The new file stands in the log until a checkpoint moves it; a reader may prevent that now,
+    // and a later checkpoint does it then.
+    truncate_log(&connection)
+}
+
+/// As [`vacuum`], on a connection that the caller has.
+pub(crate) fn vacuum_with(connection: &Connection) -> Result<()> {
+    require_no_transaction(connection)?;
+    connection.execute_batch("VACUUM")?;
+    write_last_vacuum(connection, &timestamp::now())
+}
+
+/// Measures the indexes, so that the query planner chooses well.
+pub(crate) fn analyze(
+    config: &DatabaseConfig,
+    on_open: impl FnOnce(InterruptHandle),
+) -> Result<()> {
+    let connection = connection::open(config, Role::Blocking)?;
+    on_open(connection.get_interrupt_handle());
+    analyze_with(&connection)
+}
+
+/// As [`analyze`], on a connection that the caller has.
+pub(crate) fn analyze_with(connection: &Connection) -> Result<()> {
+    Ok(connection.execute_batch("ANALYZE")?)
+}
+
+fn require_no_transaction(connection: &Connection) -> Result<()> {
+    if connection.is_autocommit() {
+        Ok(())
+    } else {
+        Err(Error::TransactionState(
+            "vacuum is not possible inside a transaction; end it first",
+        ))
+    }
+}

@@ -1,0 +1,426 @@
+//! Owns the synchronous [`DatabaseManager`], the door for Rust programs: one connection and the
+//! ledger's functions on it.
+//!
+//! It adds to the floors below what a caller needs and nothing of its own: no SQL, no napi.
+
+use crate::config::DatabaseConfig;
+use crate::connection::{self, Role};
+use crate::error::{Error, Result};
+use crate::ledger::{self, file_hash, session, setting, stats, upload_error};
+use crate::maintenance;
+use crate::migration::Migrator;
+use crate::record::{
+    ConfigRecord, DatabaseStats, FileHash, NewFileHash, NewSession, NewUploadError, OnConflict,
+    SessionChanges, SessionDeltas, SessionStatus, UploadError, UploadSession,
+};
+use crate::transaction;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// One open database with the safety switches and pragmas of its configuration.
+///
+/// ```
+/// use whatsapp_uploader_database::{Connection, DatabaseConfig};
+/// # fn main() -> whatsapp_uploader_database::Result<()> {
+/// let connection = Connection::open(&DatabaseConfig::new(":memory:"))?;
+/// connection.handle().execute_batch("CREATE TABLE notes (text TEXT)")?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Connection {
+    handle: rusqlite::Connection,
+}
+
+impl Connection {
+    /// Opens a database.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FileMissing`], [`Error::FolderMissing`], [`Error::NotAFile`],
+    /// [`Error::JournalMode`], or SQLite's own, `SQLITE_NOTADB` among them.
+    pub fn open(config: &DatabaseConfig) -> Result<Self> {
+        Ok(Self {
+            handle: connection::open(config, Role::Blocking)?,
+        })
+    }
+
+    /// Returns the rusqlite connection, for SQL of one's own.
+    pub fn handle(&self) -> &rusqlite::Connection {
+        &self.handle
+    }
+
+    /// Runs `work` in a transaction, or in a savepoint when one is open already.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns, after a rollback; SQLite's own of the begin and the commit.
+    pub fn transaction<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        transaction::run(&self.handle, || work(&self.handle))
+    }
+}
+
+/// The ledger of one database file, for one thread at a time.
+///
+/// ```
+/// use whatsapp_uploader_database::{
+///     DatabaseConfig, DatabaseManager, NewSession, SessionDeltas,
+/// };
+/// # fn main() -> whatsapp_uploader_database::Result<()> {
+/// let ledger = DatabaseManager::open(DatabaseConfig::new(":memory:"))?;
+/// ledger.initialize_schema()?;
+/// let id = ledger.create_session(&NewSession::new("chat123", "Family", "2026-01-31T12:00:00Z"))?;
+/// ledger.increment_session(&id, SessionDeltas { success_count: 1, ..Default::default() })?;
+/// assert_eq!(ledger.get_session(&id)?.map(|session| session.success_count), Some(1));
+/// # Ok(())
+/// # }
+/// ```
+pub struct DatabaseManager {
+    connection: rusqlite::Connection,
+    config: DatabaseConfig,
+}
+
+impl DatabaseManager {
+    /// Opens a database; its schema is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::open`].
+    pub fn open(config: DatabaseConfig) -> Result<Self> {
+        Self::open_as(config, Role::Blocking)
+    }
+
+    pub(crate) fn open_as(config: DatabaseConfig, role: Role) -> Result<Self> {
+        Ok(Self {
+            connection: connection::open(&config, role)?,
+            config,
+        })
+    }
+
+    /// Returns the configuration.
+    pub fn config(&self) -> &DatabaseConfig {
+        &self.config
+    }
+
+    /// Calls `watch` after each commit with the number of pages in the write-ahead log.
+    pub(crate) fn watch_log(&mut self, mut watch: impl FnMut(i32) + Send + 'static) -> Result<()> {
+        Ok(self
+            .connection
+            .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
+                watch(pages);
+                Ok(())
+            }))?)
+    }
+
+    pub(crate) fn connection(&self) -> &rusqlite::Connection {
+        &self.connection
+    }
+
+    pub(crate) fn into_connection(self) -> rusqlite::Connection {
+        self.connection
+    }
+
+    /// Closes the database.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own, of the checkpoint that closing a file's last connection brings.
+    pub fn close(self) -> Result<()> {
+        self.connection.close().map_err(|(_, error)| error.into())
+    }
+
+    /// Calls a function of the ledger; a missing table becomes an error that says what to do.
+    fn ledger<T>(&self, function: impl FnOnce(&rusqlite::Connection) -> Result<T>) -> Result<T> {
+        function(&self.connection).map_err(|error| match &error {
+            Error::Sqlite { message, .. }
+                if message
+                    .strip_prefix("no such table: ")
+                    .is_some_and(|table| {
+                        ledger::TABLES.contains(&table.trim_start_matches("main."))
+                    }) =>
+            {
+                Error::SchemaMissing
+            }
+            _ => error,
+        })
+    }
+
+    /// Brings the schema to [`SCHEMA_VERSION`](crate::SCHEMA_VERSION); does nothing when it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SchemaTooNew`], [`Error::Migration`].
+    pub fn initialize_schema(&self) -> Result<()> {
+        Migrator::ledger().migrate(&self.connection).map(drop)
+    }
+
+    /// Returns the schema's version; 0 before the first migration.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own.
+    pub fn get_schema_version(&self) -> Result<i64> {
+        Migrator::current_version(&self.connection)
+    }
+
+    /// Runs `work` in a transaction, or in a savepoint when one is open already.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns, after a rollback; SQLite's own of the begin and the commit.
+    pub fn transaction<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Self) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        transaction::run(&self.connection, || work(self))
+    }
+
+    /// Creates a session and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for a text that is no time or a negative counter.
+    pub fn create_session(&self, session: &NewSession) -> Result<String> {
+        self.ledger(|connection| session::create(connection, session))
+    }
+
+    /// Finds a session.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own, or [`Error::InvalidData`].
+    pub fn get_session(&self, id: &str) -> Result<Option<UploadSession>> {
+        self.ledger(|connection| session::get(connection, id))
+    }
+
+    /// Sets columns of a session, and `last_update` to now unless it is among them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::InvalidArgument`].
+    pub fn update_session(&self, id: &str, changes: &SessionChanges) -> Result<()> {
+        self.ledger(|connection| session::update(connection, id, changes))
+    }
+
+    /// Adds to a session's counters; two writers lose nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`]; [`Error::InvalidArgument`] when a counter would become negative.
+    pub fn increment_session(&self, id: &str, deltas: SessionDeltas) -> Result<()> {
+        self.ledger(|connection| session::increment(connection, id, deltas))
+    }
+
+    /// Lists sessions, of one status or of all, newest first.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own, or [`Error::InvalidData`].
+    pub fn list_sessions(&self, status: Option<SessionStatus>) -> Result<Vec<UploadSession>> {
+        self.ledger(|connection| session::list(connection, status))
+    }
+
+    /// Deletes a session with its errors, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own.
+    pub fn delete_session(&self, id: &str) -> Result<()> {
+        self.ledger(|connection| {
+            transaction::run(connection, || {
+                // Without enforcement of foreign keys, nothing else would delete them.
+                upload_error::clear(connection, id)?;
+                session::delete(connection, id)
+            })
+        })
+    }
+
+    /// Records an uploaded file.
+    ///
+    /// # Errors
+    ///
+    /// `SQLITE_CONSTRAINT_PRIMARYKEY` for a hash that is there, unless `on_conflict` says
+    /// otherwise; [`Error::InvalidArgument`] for an empty hash, a negative size or no time.
+    pub fn add_file_hash(&self, file: &NewFileHash, on_conflict: OnConflict) -> Result<()> {
+        self.ledger(|connection| file_hash::add(connection, file, on_conflict))
+    }
+
+    /// Finds a file by its hash.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for an empty hash.
+    pub fn get_file_hash(&self, hash: &str) -> Result<Option<FileHash>> {
+        self.ledger(|connection| file_hash::get(connection, hash))
+    }
+
+    /// Lists a chat's files in the order of their insertion.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own, or [`Error::InvalidData`].
+    pub fn find_file_hashes(&self, chat_id: &str) -> Result<Vec<FileHash>> {
+        self.ledger(|connection| file_hash::find_by_chat(connection, chat_id))
+    }
+
+    /// Forgets a hash, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for an empty hash.
+    pub fn delete_file_hash(&self, hash: &str) -> Result<()> {
+        self.ledger(|connection| file_hash::delete(connection, hash))
+    }
+
+    /// Says whether a hash is recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for an empty hash.
+    pub fn is_file_uploaded(&self, hash: &str) -> Result<bool> {
+        self.ledger(|connection| file_hash::exists(connection, hash))
+    }
+
+    /// Logs an error of a session and returns the error's id.
+    ///
+    /// # Errors
+    ///
+    /// `SQLITE_CONSTRAINT_FOREIGNKEY` for an unknown session.
+    pub fn log_error(&self, error: &NewUploadError) -> Result<i64> {
+        self.ledger(|connection| upload_error::log(connection, error))
+    }
+
+    /// Lists a session's errors by id.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own, or [`Error::InvalidData`].
+    pub fn get_errors(&self, session_id: &str) -> Result<Vec<UploadError>> {
+        self.ledger(|connection| upload_error::list(connection, session_id))
+    }
+
+    /// Counts one more retry of an error and returns the new count.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`].
+    pub fn increment_retry_count(&self, error_id: i64) -> Result<i64> {
+        self.ledger(|connection| upload_error::increment_retry_count(connection, error_id))
+    }
+
+    /// Deletes a session's errors.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own.
+    pub fn clear_errors(&self, session_id: &str) -> Result<()> {
+        self.ledger(|connection| upload_error::clear(connection, session_id))
+    }
+
+    /// Sets a setting to any value that serde can write as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for the reserved key and for a value that is no JSON.
+    ///
+    /// ```
+    /// # use whatsapp_uploader_database::{DatabaseConfig, DatabaseManager};
+    /// # fn main() -> whatsapp_uploader_database::Result<()> {
+    /// # let ledger = DatabaseManager::open(DatabaseConfig::new(":memory:"))?;
+    /// # ledger.initialize_schema()?;
+    /// ledger.set_config("parallel_uploads", &4)?;
+    /// assert_eq!(ledger.get_config::<u32>("parallel_uploads")?, Some(4));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_config<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<()> {
+        let json = serde_json::to_string(value)
+            .map_err(|_| Error::argument("value", "cannot be written as JSON"))?;
+        self.set_config_json(key, &json)
+    }
+
+    /// Sets a setting to a JSON text.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_config`](Self::set_config).
+    pub fn set_config_json(&self, key: &str, json: &str) -> Result<()> {
+        self.ledger(|connection| setting::set(connection, key, json))
+    }
+
+    /// Reads a setting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidData`] when the stored JSON is no `T`.
+    pub fn get_config<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        let json = self.get_config_json(key)?;
+        // serde's own message would repeat the value.
+        json.map(|json| serde_json::from_str(&json).map_err(|_| Self::setting_mismatch()))
+            .transpose()
+    }
+
+    /// Reads a setting as JSON text.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own, or [`Error::InvalidData`].
+    pub fn get_config_json(&self, key: &str) -> Result<Option<String>> {
+        self.ledger(|connection| setting::get(connection, key))
+    }
+
+    pub(crate) fn setting_mismatch() -> Error {
+        Error::InvalidData {
+            table: "config",
+            column: "value",
+            found: "JSON of another type, or none".to_owned(),
+        }
+    }
+
+    /// Deletes a setting, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own.
+    pub fn delete_config(&self, key: &str) -> Result<()> {
+        self.ledger(|connection| setting::delete(connection, key))
+    }
+
+    /// Lists all settings by key.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own, or [`Error::InvalidData`].
+    pub fn list_config(&self) -> Result<Vec<ConfigRecord>> {
+        self.ledger(setting::list)
+    }
+
+    /// Rebuilds the file without free pages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TransactionState`] inside a transaction; SQLite's own.
+    pub fn vacuum(&self) -> Result<()> {
+        self.ledger(maintenance::vacuum_with)
+    }
+
+    /// Measures the indexes, so that the query planner chooses well.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own.
+    pub fn analyze(&self) -> Result<()> {
+        maintenance::analyze_with(&self.connection)
+    }
+
+    /// Counts what the ledger holds.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own.
+    pub fn get_stats(&self) -> Result<DatabaseStats> {
+        self.ledger(stats::read)
+    }
+}

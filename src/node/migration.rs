@@ -1,0 +1,203 @@
+//! Owns the parts of a migration that JavaScript's migrator puts together: its steps may be
+//! asynchronous functions, so the way through them is in `lib/migrator.js`.
+
+use super::connection::Connection;
+use super::error::{Failure, call};
+use super::record::Record;
+use super::value::Argument;
+use crate::error::Error;
+use crate::migration::{self, Lock, Migrator, SCHEMA_VERSION};
+use crate::record::SchemaVersion;
+use crate::transaction;
+use napi::Env;
+use napi::bindgen_prelude::Unknown;
+use napi_derive::napi;
+
+/// The schema version that the package reads and writes.
+#[napi(js_name = "SCHEMA_VERSION")]
+pub const LEDGER_SCHEMA_VERSION: i64 = SCHEMA_VERSION;
+
+/// One of the ledger's own migrations.
+#[napi(object, object_from_js = false)]
+pub struct LedgerMigration {
+    /// The version.
+    pub version: i64,
+    /// What it does.
+    pub description: String,
+}
+
+/// Lists the ledger's own migrations.
+#[napi]
+pub fn ledger_migrations() -> Vec<LedgerMigration> {
+    let describe = |(version, description): (i64, &str)| LedgerMigration {
+        version,
+        description: description.to_owned(),
+    };
+    Migrator::ledger().descriptions().map(describe).collect()
+}
+
+/// Checks that a list's versions ascend from 1 or later.
+#[napi]
+pub fn check_migration_versions(env: &Env, versions: Vec<f64>) -> napi::Result<()> {
+    call(env, "DatabaseMigrator", || {
+        Ok(migration::check_versions(&read_versions(&versions)?)?)
+    })
+}
+
+fn read_versions(versions: &[f64]) -> Result<Vec<i64>, Failure> {
+    versions
+        .iter()
+        .map(|version| {
+            let whole = version.fract() == 0.0 && version.abs() <= crate::MAX_SAFE_INTEGER as f64;
+            if whole {
+                Ok(*version as i64)
+            } else {
+                Err(Error::argument("version", "must be a whole number").into())
+            }
+        })
+        .collect()
+}
+
+#[napi]
+impl Connection {
+    /// The file's schema version.
+    #[napi]
+    pub fn schema_version(&self, env: &Env) -> napi::Result<i64> {
+        self.run_work(env, "getCurrentVersion", |handle| {
+            Ok(Migrator::current_version(handle)?)
+        })
+    }
+
+    /// The file's history of versions.
+    #[napi(ts_return_type = "import('./index').SchemaVersion[]")]
+    pub fn migration_history(&self, env: &Env) -> napi::Result<Record<Vec<SchemaVersion>>> {
+        self.run_work(env, "history", |handle| {
+            Ok(Record(migration::read_history(handle)?))
+        })
+    }
+
+    /// The versions of a list that the file has not seen.
+    #[napi]
+    pub fn pending_migrations(&self, env: &Env, versions: Vec<f64>) -> napi::Result<Vec<i64>> {
+        self.run_work(env, "migrate", |handle| {
+            Ok(migration::pending_versions(
+                handle,
+                &read_versions(&versions)?,
+            )?)
+        })
+    }
+
+    /// Checks that a rollback goes back.
+    #[napi]
+    pub fn check_rollback(&self, env: &Env, to_version: f64) -> napi::Result<()> {
+        self.run_work(env, "rollback", |handle| {
+            let target = read_versions(&[to_version])?[0];
+            Ok(migration::check_rollback(
+                target,
+                Migrator::current_version(handle)?,
+            )?)
+        })
+    }
+
+    /// Takes the write lock for one step; enforcement of foreign keys is off meanwhile.
+    ///
+    /// Answers whether enforcement was on, for `end_migration`.
+    #[napi]
+    pub fn begin_migration(&self, env: &Env) -> napi::Result<bool> {
+        self.run_work(env, "migrate", |handle| {
+            self.file().check_write(self.owner())?;
+            let lock = Lock::take(handle)?;
+            if let Err(error) = transaction::begin(handle) {
+                lock.release(handle)?;
+                return Err(error.into());
+            }
+            self.file().hold(self.owner());
+            Ok(lock.into_foreign_keys())
+        })
+    }
+
+    /// Ends a step: keeps it when `keep` is true, else undoes it.
+    #[napi]
+    pub fn end_migration(&self, env: &Env, keep: bool, foreign_keys: bool) -> napi::Result<()> {
+        self.run_work(env, "migrate", |handle| {
+            let outcome = if keep {
+                transaction::commit(handle)
+            } else {
+                transaction::roll_back(handle)
+            };
+            if outcome.is_err() {
+                transaction::roll_back(handle)?;
+            }
+            self.file().release(self.owner());
+            Lock::from_foreign_keys(foreign_keys).release(handle)?;
+            Ok(outcome?)
+        })
+    }
+
+    /// Checks foreign keys and writes the step's row of history.
+    #[napi]
+    pub fn finish_migration(
+        &self,
+        env: &Env,
+        version: i64,
+        description: String,
+    ) -> napi::Result<()> {
+        self.run_work(env, "migrate", |handle| {
+            Ok(migration::finish_step(handle, version, &description)?)
+        })
+    }
+
+    /// Checks foreign keys and takes the step's row out of the history.
+    #[napi]
+    pub fn undo_migration(&self, env: &Env, version: i64) -> napi::Result<()> {
+        self.run_work(env, "rollback", |handle| {
+            Ok(migration::remove_step(handle, version)?)
+        })
+    }
+
+    /// Runs the ledger's own step to `version`, or back from it.
+    #[napi]
+    pub fn run_ledger_step(&self, env: &Env, version: i64, up: bool) -> napi::Result<()> {
+        self.run_work(env, "migrate", |handle| {
+            Ok(Migrator::ledger().run_step(handle, version, up)?)
+        })
+    }
+
+    /// Makes the ledger's schema, and its row of history, where they are missing.
+    #[napi]
+    pub fn create_initial_schema(&self, env: &Env) -> napi::Result<()> {
+        self.run_work(env, "createInitialSchema", |handle| {
+            self.file().check_write(self.owner())?;
+            Ok(migration::initialize_v1(handle)?)
+        })
+    }
+
+    /// Makes the table of the history, where it is missing.
+    #[napi]
+    pub fn create_migration_table(&self, env: &Env) -> napi::Result<()> {
+        self.run_work(env, "createMigrationTable", |handle| {
+            self.file().check_write(self.owner())?;
+            Ok(migration::create_table(handle)?)
+        })
+    }
+
+    /// Adds a row to the history.
+    #[napi]
+    pub fn record_migration(
+        &self,
+        env: &Env,
+        version: Unknown<'_>,
+        description: Unknown<'_>,
+    ) -> napi::Result<()> {
+        self.run_work(env, "recordMigration", |handle| {
+            let version = Argument::new("version", version).counter()?;
+            let description = Argument::new("description", description).text()?;
+            self.file().check_write(self.owner())?;
+            transaction::run(handle, || {
+                migration::create_table(handle)?;
+                migration::record_version(handle, version, &description)
+            })?;
+            Ok(())
+        })
+    }
+}

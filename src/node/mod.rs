@@ -1,0 +1,15 @@
+//! Owns the Node addon: a thin skin over the manager, and the only folder that names napi.
+//!
+//! Classes take and give plain values; every decision about data is made in the floors below,
+//! every decision about time (queues, retries, transactions across awaits) in `lib/`.
+
+mod config;
+mod connection;
+mod error;
+mod ledger;
+mod migration;
+mod open_file;
+mod record;
+mod statement;
+mod task;
+mod value;

@@ -1,0 +1,139 @@
+//! Owns what this process knows of a database file that it has open: whether an asynchronous
+//! transaction of its own holds the write lock, and on which thread's event loop.
+//!
+//! A synchronous write on that thread could wait for ever: the loop that must commit would be
+//! the one that waits.
+
+use crate::config::DatabaseConfig;
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::ThreadId;
+
+#[cfg(unix)]
+type FileKey = (u64, u64);
+#[cfg(not(unix))]
+type FileKey = std::path::PathBuf;
+
+/// One open database file of this process.
+#[derive(Default)]
+pub(super) struct OpenFile {
+    holder: Mutex<Option<Holder>>,
+}
+
+/// Who holds the write lock across awaits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Holder {
+    thread: ThreadId,
+    /// The address of the holder's own object.
+    owner: usize,
+}
+
+impl OpenFile {
+    /// Finds the entry of a file that exists; databases in memory have one each.
+    pub(super) fn of(config: &DatabaseConfig) -> Arc<Self> {
+        static FILES: OnceLock<Mutex<HashMap<FileKey, Weak<OpenFile>>>> = OnceLock::new();
+        let Some(key) = file_key(config) else {
+            return Arc::default();
+        };
+        let mut files = lock(FILES.get_or_init(Mutex::default));
+        files.retain(|_, file| file.strong_count() > 0);
+        if let Some(file) = files.get(&key).and_then(Weak::upgrade) {
+            return file;
+        }
+        let file = Arc::<Self>::default();
+        files.insert(key, Arc::downgrade(&file));
+        file
+    }
+
+    /// Notes that `owner`'s asynchronous transaction holds the write lock from now on.
+    pub(super) fn hold(&self, owner: usize) {
+        *lock(&self.holder) = Some(Holder {
+            thread: std::thread::current().id(),
+            owner,
+        });
+    }
+
+    /// Notes that `owner`'s asynchronous transaction is over.
+    pub(super) fn release(&self, owner: usize) {
+        let mut holder = lock(&self.holder);
+        if holder.is_some_and(|holder| holder.owner == owner) {
+            *holder = None;
+        }
+    }
+
+    /// Refuses a synchronous write that this thread's own event loop would wait for.
+    pub(super) fn check_write(&self, owner: usize) -> Result<()> {
+        match *lock(&self.holder) {
+            Some(holder)
+                if holder.owner != owner && holder.thread == std::thread::current().id() =>
+            {
+                Err(Error::Busy(
+                    "an asynchronous transaction of this process is open on the same file, and a \
+                     synchronous write would keep it from ending; await the transaction first, \
+                     then try again"
+                        .into(),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Finds the file's identity by stat alone: opening it would endanger SQLite's locks.
+#[cfg(unix)]
+fn file_key(config: &DatabaseConfig) -> Option<FileKey> {
+    use std::os::unix::fs::MetadataExt;
+    if config.is_memory() {
+        return None;
+    }
+    let metadata = std::fs::metadata(&config.path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn file_key(config: &DatabaseConfig) -> Option<FileKey> {
+    if config.is_memory() {
+        return None;
+    }
+    std::fs::canonicalize(&config.path).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_folder::TestFolder;
+
+    #[test]
+    fn one_file_has_one_entry_whatever_its_name() {
+        let folder = TestFolder::new();
+        let config = folder.config();
+        std::fs::write(&config.path, "").unwrap();
+        let twice = DatabaseConfig::new(folder.path().join(".").join("ledger.db"));
+        let file = OpenFile::of(&config);
+        assert!(Arc::ptr_eq(&file, &OpenFile::of(&twice)));
+        let memory = DatabaseConfig::new(":memory:");
+        assert!(!Arc::ptr_eq(&OpenFile::of(&memory), &OpenFile::of(&memory)));
+    }
+
+    #[test]
+    fn only_another_owner_on_the_same_thread_is_refused() {
+        let file = Arc::<OpenFile>::default();
+        file.check_write(1).unwrap();
+        file.hold(1);
+        file.check_write(1).unwrap();
+        assert_eq!(file.check_write(2).unwrap_err().code(), "DB_BUSY");
+        let elsewhere = Arc::clone(&file);
+        std::thread::spawn(move || elsewhere.check_write(2).unwrap())
+            .join()
+            .unwrap();
+        file.release(2);
+        assert!(file.check_write(2).is_err());
+        file.release(1);
+        file.check_write(2).unwrap();
+    }
+}
