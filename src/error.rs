@@ -189,7 +189,15 @@ pub enum Error {
 
 /// What to do about an SQLite failure, by its primary code.
 fn advice(extended_code: i32) -> &'static str {
-    match extended_code & 0xff {
+    match extended_code {
+        1555 | 2067 => "; a row with this key is there already, which was kept as it is",
+        787 => "; it refers to a row that does not exist, create that first",
+        _ => primary_advice(extended_code & 0xff),
+    }
+}
+
+fn primary_advice(code: i32) -> &'static str {
+    match code {
         5 | 6 => "; another connection holds the lock, try again",
         8 => "; the database or its folder is read-only, check the permissions",
         10 => "; the disk or file system failed, check it and try again",

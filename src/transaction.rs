@@ -6,7 +6,7 @@
 //! (<https://www.sqlite.org/lang_transaction.html>). This module may not know tables.
 
 use crate::error::{Error, Result};
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 /// Runs `work` inside a transaction, or inside a savepoint when one is open already.
 ///
@@ -79,7 +79,19 @@ macro_rules! savepoint {
 
 /// Opens a transaction and takes the write lock.
 pub(crate) fn begin(connection: &Connection) -> Result<()> {
-    execute(connection, "BEGIN IMMEDIATE")
+    begin_as(connection, TransactionBehavior::Immediate)
+}
+
+/// Opens a transaction of a given behavior: a caller of the driver object may choose.
+pub(crate) fn begin_as(connection: &Connection, behavior: TransactionBehavior) -> Result<()> {
+    execute(
+        connection,
+        match behavior {
+            TransactionBehavior::Exclusive => "BEGIN EXCLUSIVE",
+            TransactionBehavior::Deferred => "BEGIN DEFERRED",
+            _ => "BEGIN IMMEDIATE",
+        },
+    )
 }
 
 /// Commits; a commit that fails is rolled back, so that no transaction stays open behind it.

@@ -17,7 +17,7 @@ use napi::Env;
 use napi::bindgen_prelude::Unknown;
 use napi_derive::napi;
 use rusqlite::fallible_iterator::FallibleIterator;
-use rusqlite::{Batch, CachedStatement, Statement};
+use rusqlite::{Batch, CachedStatement, Statement, TransactionBehavior};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -248,16 +248,36 @@ impl Connection {
         })
     }
 
-    /// Opens a transaction, or a savepoint when one is open already.
+    /// Reads or sets a pragma.
+    #[napi(ts_return_type = "[string[], unknown[]]")]
+    pub fn pragma(&self, env: &Env, source: Unknown<'_>) -> napi::Result<Rows> {
+        self.run_work(env, "pragma", |handle| {
+            let source = read_sql(source)?;
+            let mut statement = handle.prepare(&format!("PRAGMA {source}"))?;
+            self.check_write(&statement)?;
+            Ok(take_rows(&mut statement, usize::MAX)?)
+        })
+    }
+
+    /// Opens a transaction, or a savepoint when one is open already; answers which.
+    ///
+    /// `mode` is 'deferred', 'exclusive' or, by default, 'immediate'.
     #[napi]
-    pub fn begin(&self, env: &Env) -> napi::Result<bool> {
+    pub fn begin(&self, env: &Env, mode: Option<String>) -> napi::Result<bool> {
         self.run_work(env, "transaction", |handle| {
             let nested = !handle.is_autocommit();
+            let behavior = match mode.as_deref() {
+                Some("deferred") => TransactionBehavior::Deferred,
+                Some("exclusive") => TransactionBehavior::Exclusive,
+                _ => TransactionBehavior::Immediate,
+            };
             if nested {
                 transaction::open_savepoint(handle)?;
             } else {
-                self.file.check_write(self.owner())?;
-                transaction::begin(handle)?;
+                if !matches!(behavior, TransactionBehavior::Deferred) {
+                    self.file.check_write(self.owner())?;
+                }
+                transaction::begin_as(handle, behavior)?;
             }
             Ok(nested)
         })

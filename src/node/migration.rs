@@ -6,7 +6,7 @@ use super::error::{Failure, call};
 use super::record::Record;
 use super::value::Argument;
 use crate::error::Error;
-use crate::migration::{self, Lock, Migrator, SCHEMA_VERSION};
+use crate::migration::{self, Lock, Migrator};
 use crate::record::SchemaVersion;
 use crate::transaction;
 use napi::Env;
@@ -14,8 +14,8 @@ use napi::bindgen_prelude::Unknown;
 use napi_derive::napi;
 
 /// The schema version that the package reads and writes.
-#[napi(js_name = "SCHEMA_VERSION")]
-pub const LEDGER_SCHEMA_VERSION: i64 = SCHEMA_VERSION;
+#[napi]
+pub const SCHEMA_VERSION: u32 = migration::SCHEMA_VERSION as u32;
 
 /// One of the ledger's own migrations.
 #[napi(object, object_from_js = false)]

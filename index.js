@@ -1,0 +1,22 @@
+// @ts-check
+
+/** Owns the package's names; types and documentation of each are in index.d.ts. */
+
+const { SqliteConnection, createConnection } = require('./lib/connection.js');
+const { DatabaseError } = require('./lib/error.js');
+const { DatabaseManager } = require('./lib/manager.js');
+const { DatabaseMigrator } = require('./lib/migrator.js');
+const { SCHEMA_VERSION, validateConfig } = require('./lib/native.js');
+
+const { path: _, ...defaults } = validateConfig({ path: ':memory:' });
+const DEFAULT_CONFIG = Object.freeze(defaults);
+
+// Written out name by name, so that ES modules and bundlers find the names without running this.
+module.exports.DatabaseManager = DatabaseManager;
+module.exports.SqliteConnection = SqliteConnection;
+module.exports.createConnection = createConnection;
+module.exports.DatabaseMigrator = DatabaseMigrator;
+module.exports.validateConfig = validateConfig;
+module.exports.DatabaseError = DatabaseError;
+module.exports.SCHEMA_VERSION = SCHEMA_VERSION;
+module.exports.DEFAULT_CONFIG = DEFAULT_CONFIG;

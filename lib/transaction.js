@@ -1,0 +1,274 @@
+// @ts-check
+
+const { performance } = require('node:perf_hooks');
+const { behindTransaction, transactionAborted, transactionFinished } = require('./error.js');
+
+/**
+ * Owns an open transaction and those nested in it: who is inside, who waits, when it ends.
+ *
+ * A call made inside, at any await depth, is found by AsyncLocalStorage (which the manager
+ * holds) and comes to {@link Transaction.call}. While a nested transaction is open, calls of the
+ * one around it wait. What waits, waits in the order of the calls.
+ *
+ * @typedef {import('../binding.js').Ledger} Ledger
+ * @typedef {import('node:async_hooks').AsyncLocalStorage<Transaction>} Storage
+ *
+ * @typedef {object} Boundary how a transaction ends on its ledger
+ * @property {() => Promise<void>} commit
+ * @property {() => void} rollBack
+ *
+ * @typedef {object} Waiting
+ * @property {string} operation the public method
+ * @property {() => void} run
+ * @property {(error: unknown) => void} reject
+ */
+
+class Transaction {
+  /** @type {Transaction | undefined} the nested transaction that is open now */
+  #child;
+  /** @type {Waiting[]} calls of this transaction that wait for the nested one's end */
+  #waiting = [];
+  /** @type {Set<Promise<void>>} calls that have begun and not ended: COMMIT waits for them */
+  #pending = new Set();
+  /** @type {(reason: unknown) => void} */
+  #rejectAborted = () => {};
+  /** @type {Promise<never>} rejects when the transaction is ended from outside */
+  #aborted;
+  #isFinished = false;
+  /** @type {unknown} the error at which SQLite ended the transaction by itself */
+  #lostTo;
+  #isExpired = false;
+  #openedAt = performance.now();
+  #ledger;
+  #boundary;
+  #parent;
+  #timeoutMs;
+
+  /**
+   * @param {Ledger} ledger the handle that the transaction is open on
+   * @param {Boundary} boundary
+   * @param {number} timeoutMs how old a nested transaction may grow before calls give up on it
+   * @param {Transaction} [parent]
+   */
+  constructor(ledger, boundary, timeoutMs, parent) {
+    this.#ledger = ledger;
+    this.#boundary = boundary;
+    this.#timeoutMs = timeoutMs;
+    this.#parent = parent;
+    this.#aborted = new Promise((_, reject) => {
+      this.#rejectAborted = reject;
+    });
+    this.#aborted.catch(() => {});
+  }
+
+  /**
+   * Runs a caller's function inside this transaction and ends the transaction as it ends.
+   *
+   * @template T
+   * @param {Storage} storage
+   * @param {() => T | Promise<T>} run
+   * @returns {Promise<T>}
+   */
+  async execute(storage, run) {
+    let value;
+    try {
+      this.requireOpen('transaction');
+      value = await Promise.race([storage.run(this, async () => run()), this.#aborted]);
+      while (this.#pending.size > 0) {
+        await Promise.race([Promise.all(this.#pending), this.#aborted]);
+      }
+      this.requireOpen('transaction');
+    } catch (error) {
+      if (!this.#isFinished) {
+        this.#finish();
+        this.#boundary.rollBack();
+      }
+      throw error;
+    }
+    this.#finish();
+    await this.#boundary.commit();
+    return value;
+  }
+
+  /**
+   * Makes a call inside this transaction.
+   *
+   * @template T
+   * @param {string} operation the public method
+   * @param {(ledger: Ledger) => T} run
+   * @returns {Promise<T>}
+   */
+  call(operation, run) {
+    return this.#inTurn(operation, () => {
+      try {
+        return run(this.#ledger);
+      } catch (error) {
+        this.#checkAlive(error);
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Opens a transaction inside this one.
+   *
+   * @template T
+   * @param {Storage} storage
+   * @param {() => T | Promise<T>} run
+   * @returns {Promise<T>}
+   */
+  nest(storage, run) {
+    const opened = this.#inTurn('transaction', () => this.#openChild());
+    return this.#track(opened.then((child) => this.#executeChild(child, storage, run)));
+  }
+
+  /**
+   * Refuses a call that starts from this transaction's context after its end.
+   *
+   * @param {string} operation
+   */
+  requireOpen(operation) {
+    if (this.#lostTo !== undefined) throw transactionAborted(operation, this.#lostTo);
+    if (this.#isFinished) throw transactionFinished(operation);
+  }
+
+  /**
+   * Ends this transaction and those nested in it from outside.
+   *
+   * @param {unknown} reason
+   */
+  abort(reason) {
+    if (this.#isFinished) return;
+    this.#finish();
+    this.#boundary.rollBack();
+    this.#rejectAborted(transactionAborted('transaction', reason));
+  }
+
+  /**
+   * Runs `work` at once, or when the nested transactions in the way have ended.
+   *
+   * @template T
+   * @param {string} operation the public method
+   * @param {() => T} work
+   * @returns {Promise<T>}
+   */
+  #inTurn(operation, work) {
+    try {
+      this.requireOpen(operation);
+      if (!this.#child && this.#waiting.length === 0) return Promise.resolve(work());
+      if (this.#child && this.#child.#isExpired) throw this.#child.#expiry(operation);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#track(
+      new Promise((resolve, reject) => {
+        const run = () => {
+          try {
+            resolve(work());
+          } catch (error) {
+            reject(error);
+          }
+        };
+        this.#waiting.push({ operation, run, reject });
+      }),
+    );
+  }
+
+  /** Lets waiting calls run, up to one that opens a nested transaction. */
+  #drain() {
+    while (!this.#child) {
+      const next = this.#waiting.shift();
+      if (!next) return;
+      next.run();
+    }
+  }
+
+  #openChild() {
+    const ledger = this.#ledger;
+    ledger.openSavepoint();
+    /** @type {Boundary} */
+    const savepoint = {
+      commit: async () => {
+        ledger.releaseSavepoint();
+      },
+      rollBack: () => ledger.rollBackSavepoint(),
+    };
+    const child = new Transaction(ledger, savepoint, this.#timeoutMs, this);
+    this.#child = child;
+    return child;
+  }
+
+  /**
+   * @template T
+   * @param {Transaction} child
+   * @param {Storage} storage
+   * @param {() => T | Promise<T>} run
+   * @returns {Promise<T>}
+   */
+  async #executeChild(child, storage, run) {
+    const timer = setTimeout(() => {
+      child.#isExpired = true;
+      for (const waiting of this.#waiting.splice(0)) waiting.reject(child.#expiry(waiting.operation));
+    }, this.#timeoutMs);
+    try {
+      return await child.execute(storage, run);
+    } finally {
+      clearTimeout(timer);
+      this.#child = undefined;
+      this.#drain();
+    }
+  }
+
+  /**
+   * Notes a call as begun until it settles.
+   *
+   * The caller gets a promise of its own: that COMMIT has looked at a rejection does not mean
+   * that the caller has handled it.
+   *
+   * @template T
+   * @param {Promise<T>} promise
+   * @returns {Promise<T>}
+   */
+  #track(promise) {
+    const settled = promise.then(
+      () => {},
+      () => {},
+    );
+    this.#pending.add(settled);
+    settled.then(() => this.#pending.delete(settled));
+    return promise.then((value) => value);
+  }
+
+  /** Closes the door: from here on, calls from this transaction's context are refused. */
+  #finish() {
+    // A nested transaction that is still open ends with this one, innermost first.
+    this.#child?.abort(transactionFinished('transaction'));
+    this.#isFinished = true;
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(transactionFinished(waiting.operation));
+  }
+
+  /**
+   * SQLite ends a transaction by itself after some errors (a full disk, I/O): nothing may run on
+   * as if it were still open. The functions inside end in their own time.
+   *
+   * @param {unknown} error
+   */
+  #checkAlive(error) {
+    if (this.#ledger.inTransaction || this.#isFinished) return;
+    /** @type {Transaction | undefined} */
+    let lost = this;
+    while (lost) {
+      lost.#lostTo = error;
+      lost.#isFinished = true;
+      if (!lost.#parent) lost.#boundary.rollBack();
+      lost = lost.#parent;
+    }
+  }
+
+  /** @param {string} operation */
+  #expiry(operation) {
+    return behindTransaction(operation, performance.now() - this.#openedAt);
+  }
+}
+
+module.exports = { Transaction };

@@ -1,0 +1,467 @@
+// @ts-check
+
+const { AsyncResource } = require('node:async_hooks');
+const { performance } = require('node:perf_hooks');
+const { behindTransaction, isLocked, notConnected } = require('./error.js');
+
+/**
+ * Owns when a call runs: the queue of one manager, its life from connecting to closing, waiting
+ * for other connections' locks, and the work that must not happen on the event loop's thread.
+ *
+ * Nothing here knows SQL or records. A call is a function of a ledger (the addon's handle) that
+ * runs to its end at once. While a transaction is open on the writing handle, reads from outside
+ * use a second one.
+ *
+ * @typedef {import('../binding.js').Ledger} Ledger
+ *
+ * @typedef {object} Entry
+ * @property {'read' | 'write' | 'transaction' | 'upkeep'} kind
+ * @property {string} operation the public method
+ * @property {(ledger: Ledger) => unknown} run runs on the loop, or gives the promise of a job
+ * @property {boolean} isJob whether `run` starts work on another thread
+ * @property {boolean} canInterrupt whether closing may stop it half-way
+ * @property {(value: any) => void} resolve
+ * @property {(error: unknown) => void} reject
+ *
+ * @typedef {object} OpenTransaction
+ * @property {(reason: unknown) => void} abort ends it from outside: closing does
+ */
+
+/** A log of this many pages is moved into the file: 16 MB. */
+const CHECKPOINT_PAGES = 4000;
+
+/** Queued calls run for at most this long before the loop gets a turn. */
+const SLICE_MS = 5;
+
+/** How long to wait before a lock is tried again; the last number repeats. */
+const LOCK_PAUSES_MS = [1, 2, 5, 10, 15, 20, 25];
+
+class Turn {
+  /** @type {'closed' | 'opening' | 'open' | 'closing'} */
+  #state = 'closed';
+  /** @type {Entry[]} calls that wait, in the order in which they were made */
+  #queue = [];
+  /** @type {Entry | undefined} what has the writing side to itself */
+  #active;
+  /** How many writes outside transactions wait or run: reads made after them wait for them. */
+  #pendingWrites = 0;
+  /** @type {{ openedAt: number, expired: boolean, timer: NodeJS.Timeout, handle?: OpenTransaction } | undefined} */
+  #transaction;
+  /** @type {Ledger | undefined} */
+  #writer;
+  /** @type {Ledger | undefined} */
+  #reader;
+  /** @type {unknown} why connecting failed */
+  #openError;
+  /** @type {(() => void) | undefined} called when nothing waits or runs any more */
+  #whenIdle;
+  #isLogReady = false;
+  #isCheckpointDue = false;
+  #checkpointAt = CHECKPOINT_PAGES;
+  /** Runs a function outside any transaction's context: events are nobody's call. */
+  #outside = AsyncResource.bind((/** @type {() => void} */ run) => run());
+  /** @type {Promise<void> | undefined} */
+  #runningSync;
+  /** @type {Promise<void> | undefined} */
+  #nextSync;
+  #timeoutMs;
+  #hasLog;
+  #syncsCommits;
+
+  /** @param {Required<import('../index').DatabaseConfig>} config */
+  constructor(config) {
+    this.#timeoutMs = config.timeout;
+    this.#hasLog = config.enableWAL && !config.readonly && config.path !== ':memory:';
+    this.#syncsCommits = this.#hasLog && config.synchronous === 'FULL';
+  }
+
+  get isOpen() {
+    return this.#state === 'open';
+  }
+
+  // --- life ---------------------------------------------------------------------------------
+
+  /**
+   * Opens; calls made meanwhile wait.
+   *
+   * @param {() => Promise<{ writer: Ledger, reader: Ledger | undefined }>} connect
+   */
+  async open(connect) {
+    this.#state = 'opening';
+    this.#openError = undefined;
+    try {
+      const { writer, reader } = await connect();
+      this.#writer = writer;
+      this.#reader = reader;
+    } catch (error) {
+      this.#state = 'closed';
+      this.#openError = error;
+      this.#rejectWaiting((entry) => notConnected(entry.operation, error));
+      throw error;
+    }
+    this.#isLogReady = false;
+    this.#checkpointAt = CHECKPOINT_PAGES;
+    this.#state = 'open';
+    this.#drain();
+  }
+
+  /** Refuses new calls, lets queued writes end, rolls an open transaction back, and closes. */
+  async close() {
+    this.#state = 'closing';
+    this.#rejectWaiting(
+      (entry) => notConnected(entry.operation),
+      (entry) => entry.kind === 'transaction' || entry.canInterrupt,
+    );
+    const writer = this.#writer;
+    if (this.#active?.canInterrupt) writer?.interrupt();
+    this.#transaction?.handle?.abort(notConnected('transaction'));
+    if (this.#active || this.#queue.length > 0) {
+      await new Promise((resolve) => {
+        this.#whenIdle = () => resolve(undefined);
+        this.#drain();
+      });
+      this.#whenIdle = undefined;
+    }
+    await Promise.allSettled([this.#runningSync, this.#nextSync]);
+    const reader = this.#reader;
+    this.#writer = undefined;
+    this.#reader = undefined;
+    try {
+      await reader?.close();
+      await writer?.close();
+    } finally {
+      this.#state = 'closed';
+    }
+  }
+
+  // --- calls --------------------------------------------------------------------------------
+
+  /**
+   * Reads: at once, unless a write made before waits.
+   *
+   * @template T
+   * @param {string} operation
+   * @param {(ledger: Ledger) => T} run
+   * @returns {Promise<T>}
+   */
+  read(operation, run) {
+    const ledger = this.#readHandle();
+    if (this.#state === 'open' && this.#pendingWrites === 0 && ledger) {
+      try {
+        return Promise.resolve(run(ledger));
+      } catch (error) {
+        if (!isLocked(error)) return Promise.reject(error);
+      }
+    }
+    return this.#enqueue({ kind: 'read', operation, run });
+  }
+
+  /**
+   * Writes, behind every write and transaction made before.
+   *
+   * @template T
+   * @param {string} operation
+   * @param {(ledger: Ledger) => T} run
+   * @returns {Promise<T>}
+   */
+  write(operation, run) {
+    return this.#enqueue({ kind: 'write', operation, run });
+  }
+
+  /**
+   * Works on another thread, with the writing side to itself.
+   *
+   * @param {string} operation
+   * @param {(ledger: Ledger) => Promise<void>} run
+   * @param {{ canInterrupt: boolean }} options
+   * @returns {Promise<void>}
+   */
+  job(operation, run, { canInterrupt }) {
+    return this.#enqueue({ kind: 'write', operation, run, isJob: true, canInterrupt });
+  }
+
+  /**
+   * Opens a transaction; resolves when it has begun, with what ends it.
+   *
+   * @returns {Promise<TransactionTurn>}
+   */
+  beginTransaction() {
+    return this.#enqueue({ kind: 'transaction', operation: 'transaction', run: (ledger) => ledger.begin() });
+  }
+
+  // --- the queue ----------------------------------------------------------------------------
+
+  /**
+   * @param {Pick<Entry, 'kind' | 'operation' | 'run'> & Partial<Entry>} call
+   * @returns {Promise<any>}
+   */
+  #enqueue(call) {
+    if (this.#state === 'closed' || this.#state === 'closing') {
+      return Promise.reject(notConnected(call.operation, this.#openError));
+    }
+    if (this.#transaction?.expired) {
+      return Promise.reject(behindTransaction(call.operation, performance.now() - this.#transaction.openedAt));
+    }
+    return new Promise((resolve, reject) => {
+      const entry = { isJob: false, canInterrupt: false, ...call, resolve, reject };
+      if (entry.kind === 'write') this.#pendingWrites += 1;
+      this.#queue.push(entry);
+      this.#drain();
+    });
+  }
+
+  /** Runs what can run, in order, until it must wait or its slice is over. */
+  #drain() {
+    if (this.#state !== 'open' && this.#state !== 'closing') return;
+    const sliceStart = performance.now();
+    /** @type {Entry[]} */
+    const waiting = [];
+    const queue = this.#queue;
+    this.#queue = waiting;
+    let isBehindWrite = this.#isWriting();
+    let index = 0;
+    for (; index < queue.length; index += 1) {
+      const entry = queue[index];
+      if (performance.now() - sliceStart > SLICE_MS) {
+        setImmediate(() => this.#drain());
+        break;
+      }
+      const reading = entry.kind === 'read' && !isBehindWrite ? this.#readHandle() : undefined;
+      if (reading) {
+        this.#attempt(entry, reading, performance.now(), 0);
+      } else if (entry.kind !== 'read' && !this.#active) {
+        this.#start(entry);
+        isBehindWrite = this.#isWriting();
+      } else {
+        waiting.push(entry);
+        isBehindWrite ||= entry.kind === 'write';
+      }
+    }
+    for (; index < queue.length; index += 1) waiting.push(queue[index]);
+    if (!this.#active && this.#queue.length === 0) this.#whenIdle?.();
+  }
+
+  /** Says whether a write outside transactions is under way. */
+  #isWriting() {
+    return this.#active?.kind === 'write';
+  }
+
+  /** @returns {Ledger | undefined} the handle that shows the last committed state */
+  #readHandle() {
+    return this.#transaction ? this.#reader : this.#writer;
+  }
+
+  /**
+   * Gives the writing side to an entry.
+   *
+   * @param {Entry} entry
+   */
+  #start(entry) {
+    const writer = /** @type {Ledger} */ (this.#writer);
+    this.#active = entry;
+    const begin = () => this.#attempt(entry, writer, performance.now(), 0);
+    if (entry.isJob) {
+      Promise.resolve(entry.run(writer)).then(
+        (value) => this.#finish(entry, value),
+        (error) => this.#fail(entry, error),
+      );
+    } else if (this.#hasLog && !this.#isLogReady) {
+      // The log's first page would be synced by whoever writes it: not on this thread. When that
+      // cannot be (a lock), the write itself meets the same and says so.
+      this.#isLogReady = true;
+      writer.prepareLog().then(begin, begin);
+    } else {
+      begin();
+    }
+  }
+
+  /**
+   * Runs an entry, again and again while another connection's lock is in the way.
+   *
+   * @param {Entry} entry
+   * @param {Ledger} ledger
+   * @param {number} since when the first attempt was made
+   * @param {number} attempts
+   */
+  #attempt(entry, ledger, since, attempts) {
+    let value;
+    try {
+      value = entry.run(ledger);
+    } catch (error) {
+      if (isLocked(error) && performance.now() - since < this.#timeoutMs) {
+        const pause = LOCK_PAUSES_MS[Math.min(attempts, LOCK_PAUSES_MS.length - 1)];
+        // Up to half as long again, so that waiting processes do not knock in step.
+        setTimeout(() => this.#attempt(entry, ledger, since, attempts + 1), pause * (1 + Math.random() / 2));
+        return;
+      }
+      this.#fail(entry, error);
+      return;
+    }
+    this.#finish(entry, value);
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {unknown} value
+   */
+  #finish(entry, value) {
+    if (entry.kind === 'read') {
+      entry.resolve(value);
+      return;
+    }
+    if (entry.kind === 'transaction') {
+      this.#openTransaction(entry);
+      return;
+    }
+    this.#afterCommit().then(() => entry.resolve(value), entry.reject);
+    this.#release(entry);
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {unknown} error
+   */
+  #fail(entry, error) {
+    entry.reject(error);
+    if (entry.kind !== 'read') this.#release(entry);
+  }
+
+  /** @param {Entry} entry */
+  #release(entry) {
+    if (entry.kind === 'write') this.#pendingWrites -= 1;
+    this.#active = undefined;
+    if (this.#isCheckpointDue && this.#state === 'open') this.#checkpoint();
+    if (this.#queue.length > 0 || this.#state === 'closing') queueMicrotask(() => this.#drain());
+  }
+
+  /**
+   * @param {(entry: Entry) => unknown} reason
+   * @param {(entry: Entry) => boolean} [which]
+   */
+  #rejectWaiting(reason, which = () => true) {
+    const queue = this.#queue;
+    this.#queue = queue.filter((entry) => !which(entry));
+    for (const entry of queue) {
+      if (!which(entry)) continue;
+      if (entry.kind === 'write') this.#pendingWrites -= 1;
+      entry.reject(reason(entry));
+    }
+  }
+
+  // --- transactions -------------------------------------------------------------------------
+
+  /** @param {Entry} entry */
+  #openTransaction(entry) {
+    const openedAt = performance.now();
+    const transaction = {
+      openedAt,
+      expired: false,
+      timer: setTimeout(() => {
+        transaction.expired = true;
+        this.#rejectWaiting((waiting) => behindTransaction(waiting.operation, performance.now() - openedAt));
+      }, this.#timeoutMs),
+      /** @type {OpenTransaction | undefined} */
+      handle: undefined,
+    };
+    this.#transaction = transaction;
+    const end = () => {
+      clearTimeout(transaction.timer);
+      this.#transaction = undefined;
+      this.#release(entry);
+    };
+    entry.resolve({
+      ledger: /** @type {Ledger} */ (this.#writer),
+      attach: (/** @type {OpenTransaction} */ handle) => {
+        transaction.handle = handle;
+        if (this.#state === 'closing') handle.abort(notConnected('transaction'));
+      },
+      commit: () => this.#commit(end),
+      rollBack: () => {
+        try {
+          this.#writer?.rollBack();
+        } finally {
+          end();
+        }
+      },
+    });
+  }
+
+  /**
+   * Commits the open transaction; without a log, readers of other processes can be in the way.
+   *
+   * @param {() => void} end gives the writing side back
+   */
+  async #commit(end) {
+    const writer = /** @type {Ledger} */ (this.#writer);
+    try {
+      await new Promise((resolve, reject) => {
+        const run = () => writer.commit();
+        const entry = { operation: 'transaction', run, isJob: false, canInterrupt: false, resolve, reject };
+        this.#attempt({ kind: 'read', ...entry }, writer, performance.now(), 0);
+      });
+    } catch (error) {
+      writer.rollBack();
+      end();
+      throw error;
+    }
+    const acknowledged = this.#afterCommit();
+    end();
+    return acknowledged;
+  }
+
+  // --- the log ------------------------------------------------------------------------------
+
+  /** What a commit leaves to do: the promise is the acknowledgement's. */
+  #afterCommit() {
+    if (!this.#hasLog) return Promise.resolve();
+    const pages = this.#writer?.logPages ?? 0;
+    if (pages < CHECKPOINT_PAGES) {
+      this.#checkpointAt = CHECKPOINT_PAGES;
+    } else if (pages >= this.#checkpointAt && this.#state === 'open') {
+      // A reader elsewhere may keep the log as it is: the next try waits for as much again.
+      this.#checkpointAt = pages + CHECKPOINT_PAGES;
+      this.#isCheckpointDue = true;
+    }
+    return this.#syncsCommits ? this.#sync() : Promise.resolve();
+  }
+
+  /** Lets writers wait, not block, while another thread moves the log into the file. */
+  #checkpoint() {
+    this.#isCheckpointDue = false;
+    this.#start({
+      kind: 'upkeep',
+      operation: 'checkpoint',
+      run: (ledger) => ledger.checkpoint(),
+      isJob: true,
+      canInterrupt: false,
+      resolve: () => {},
+      // Nobody awaits a checkpoint. What it would have moved stays safe in the log.
+      reject: (error) => this.#outside(() => process.emitWarning(/** @type {Error} */ (error))),
+    });
+  }
+
+  /** Waits until the disk has all commits made before the call; one sync serves many. */
+  #sync() {
+    if (!this.#nextSync) {
+      const sync = Promise.resolve(this.#runningSync)
+        .catch(() => {})
+        .then(() => {
+          this.#runningSync = sync;
+          this.#nextSync = undefined;
+          return this.#writer?.syncLog();
+        });
+      this.#nextSync = sync;
+    }
+    return this.#nextSync;
+  }
+}
+
+/**
+ * @typedef {object} TransactionTurn
+ * @property {Ledger} ledger the handle that the transaction is open on
+ * @property {(handle: OpenTransaction) => void} attach lets closing end it
+ * @property {() => Promise<void>} commit
+ * @property {() => void} rollBack
+ */
+
+module.exports = { Turn };
