@@ -37,6 +37,7 @@ class DatabaseManager {
     if (!this.#opening) {
       const closed = this.#closing;
       this.#closing = undefined;
+      this.#turn.expectOpen();
       const opening = closed
         ? closed.then(
             () => this.#open(),
@@ -73,15 +74,24 @@ class DatabaseManager {
       if (!this.#closing) {
         const opened = this.#opening;
         this.#opening = undefined;
-        this.#closing = opened
-          ? opened.then(
-              () => this.#turn.close(),
-              () => {},
-            )
-          : Promise.resolve();
+        this.#closing = this.#close(opened);
       }
       return this.#closing;
     });
+  }
+
+  /** @param {Promise<void> | undefined} opened */
+  async #close(opened) {
+    // At once when it is open: from here on, new calls are refused.
+    if (this.#turn.isOpen) return this.#turn.close();
+    // A failure to connect is told to whoever asked to.
+    if (
+      await opened?.then(
+        () => true,
+        () => false,
+      )
+    )
+      await this.#turn.close();
   }
 
   isConnected() {

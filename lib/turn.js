@@ -55,6 +55,8 @@ class Turn {
   #openError;
   /** @type {(() => void) | undefined} called when nothing waits or runs any more */
   #whenIdle;
+  /** @type {Entry[] | undefined} calls for the time after closing, when it is to be opened again */
+  #early;
   #isLogReady = false;
   #isCheckpointDue = false;
   #checkpointAt = CHECKPOINT_PAGES;
@@ -81,6 +83,11 @@ class Turn {
 
   // --- life ---------------------------------------------------------------------------------
 
+  /** Lets calls wait from now on, though an earlier closing has still to end. */
+  expectOpen() {
+    this.#early = [];
+  }
+
   /**
    * Opens; calls made meanwhile wait.
    *
@@ -89,6 +96,8 @@ class Turn {
   async open(connect) {
     this.#state = 'opening';
     this.#openError = undefined;
+    for (const entry of this.#early ?? []) this.#push(entry);
+    this.#early = undefined;
     try {
       const { writer, reader } = await connect();
       this.#writer = writer;
@@ -196,7 +205,7 @@ class Turn {
    * @returns {Promise<any>}
    */
   #enqueue(call) {
-    if (this.#state === 'closed' || this.#state === 'closing') {
+    if ((this.#state === 'closed' || this.#state === 'closing') && !this.#early) {
       return Promise.reject(notConnected(call.operation, this.#openError));
     }
     if (this.#transaction?.expired) {
@@ -204,10 +213,19 @@ class Turn {
     }
     return new Promise((resolve, reject) => {
       const entry = { isJob: false, canInterrupt: false, ...call, resolve, reject };
-      if (entry.kind === 'write') this.#pendingWrites += 1;
-      this.#queue.push(entry);
+      if (this.#early) {
+        this.#early.push(entry);
+        return;
+      }
+      this.#push(entry);
       this.#drain();
     });
+  }
+
+  /** @param {Entry} entry */
+  #push(entry) {
+    if (entry.kind === 'write') this.#pendingWrites += 1;
+    this.#queue.push(entry);
   }
 
   /** Runs what can run, in order, until it must wait or its slice is over. */

@@ -1,0 +1,272 @@
+/** Transactions of the manager: inside and outside, commit and rollback, what is refused. */
+
+const assert = require('node:assert/strict');
+const { AsyncLocalStorage } = require('node:async_hooks');
+const path = require('node:path');
+const test = require('node:test');
+const { createConnection, DatabaseManager } = require('../index.js');
+const { makeFolder, newFileHash, newSession, openLedger, stateOf } = require('./support/ledger.js');
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+test('what the function returns comes out, and its calls are kept', async (t) => {
+  const db = await openLedger(t);
+  const value = await db.transaction(async () => {
+    await db.addFileHash(newFileHash('a'));
+    await sleep(1);
+    await Promise.all([db.addFileHash(newFileHash('b')), db.addFileHash(newFileHash('c'))]);
+    return 'value';
+  });
+  assert.equal(value, 'value');
+  assert.equal((await db.getStats()).totalFiles, 3);
+  assert.equal(await db.transaction(() => 7), 7, 'a synchronous function is welcome');
+});
+
+test("a rejection rolls back and the caller's own error comes out", async (t) => {
+  const db = await openLedger(t);
+  for (const thrown of [new Error('made up'), 'a string', undefined, 0]) {
+    let caught = 'nothing';
+    try {
+      await db.transaction(async () => {
+        await db.addFileHash(newFileHash('a'));
+        throw thrown;
+      });
+    } catch (error) {
+      caught = error;
+    }
+    assert.equal(caught, thrown);
+    assert.equal(await db.isFileUploaded('a'), false);
+  }
+  await assert.rejects(
+    db.transaction(() => {
+      throw new RangeError('synchronous');
+    }),
+    { name: 'RangeError' },
+  );
+});
+
+test('a failing call inside undoes only itself when it is caught', async (t) => {
+  const db = await openLedger(t);
+  await db.addFileHash(newFileHash('a'));
+  await db.transaction(async () => {
+    await db.addFileHash(newFileHash('b'));
+    await assert.rejects(db.addFileHash(newFileHash('a')), { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' });
+    await db.addFileHash(newFileHash('c'));
+  });
+  assert.equal((await db.getStats()).totalFiles, 3);
+});
+
+for (const memory of [false, true]) {
+  test(`outside calls are outside, ${memory ? 'in memory' : 'in a file'}`, async (t) => {
+    const db = await openLedger(t, memory ? { path: ':memory:' } : {});
+    await db.addFileHash(newFileHash('before'));
+    let inside;
+    let release;
+    const opened = new Promise((resolve) => {
+      inside = db.transaction(async () => {
+        await db.addFileHash(newFileHash('inside'));
+        assert.equal(await db.isFileUploaded('inside'), true);
+        resolve();
+        await new Promise((go) => {
+          release = go;
+        });
+        throw new Error('rolled back');
+      });
+      inside.catch(() => {});
+    });
+    await opened;
+    const reading = db.isFileUploaded('inside');
+    const known = db.isFileUploaded('before');
+    const writing = db.addFileHash(newFileHash('outside'));
+    const readingOwnWrite = db.isFileUploaded('outside');
+    await sleep(20);
+    // In memory there is no second handle that could show the last committed state.
+    assert.equal(await stateOf(reading), memory ? 'pending' : 'fulfilled');
+    assert.equal(await stateOf(writing), 'pending');
+    assert.equal(await stateOf(readingOwnWrite), 'pending');
+    release();
+    await assert.rejects(inside, { message: 'rolled back' });
+    assert.deepEqual(await Promise.all([reading, known, readingOwnWrite]), [false, true, true]);
+    await writing;
+    assert.equal((await db.getStats()).totalFiles, 2, 'the outside write was not rolled back');
+  });
+}
+
+test('outside reads do not wait for a transaction that only waits for its turn', async (t) => {
+  const db = await openLedger(t);
+  let release;
+  const first = db.transaction(
+    () =>
+      new Promise((resolve) => {
+        release = resolve;
+      }),
+  );
+  const second = db.transaction(() => db.addFileHash(newFileHash('second')));
+  await sleep(5);
+  assert.equal(await db.isFileUploaded('second'), false);
+  release();
+  await Promise.all([first, second]);
+  assert.equal(await db.isFileUploaded('second'), true);
+});
+
+test('COMMIT waits for calls that were not awaited', async (t) => {
+  const db = await openLedger(t);
+  await db.transaction(async () => {
+    db.addFileHash(newFileHash('a'));
+    db.transaction(async () => {
+      await sleep(10);
+      await db.addFileHash(newFileHash('b'));
+    });
+    db.addFileHash(newFileHash('c'));
+  });
+  assert.equal((await db.getStats()).totalFiles, 3);
+});
+
+test("a call from a finished transaction's context is refused and says so", async (t) => {
+  const db = await openLedger(t);
+  const late = [];
+  let forgotten;
+  await db.transaction(async () => {
+    forgotten = sleep(20).then(() => {
+      for (const call of [
+        () => db.addFileHash(newFileHash('late')),
+        () => db.isFileUploaded('late'),
+        () => db.transaction(async () => {}),
+        () => db.vacuum(),
+        () => db.disconnect(),
+      ]) {
+        late.push(call());
+      }
+      for (const promise of late) promise.catch(() => {});
+    });
+  });
+  await forgotten;
+  assert.equal(late.length, 5);
+  for (const promise of late) await assert.rejects(promise, { code: 'DB_TRANSACTION_FINISHED', retryable: false });
+  assert.equal(db.isConnected(), true);
+  assert.equal(await db.isFileUploaded('late'), false);
+});
+
+test('disconnect inside a transaction is refused', async (t) => {
+  const db = await openLedger(t);
+  await db.transaction(async () => {
+    await assert.rejects(db.disconnect(), { code: 'DB_TRANSACTION_STATE', operation: 'disconnect' });
+    await db.connect();
+    await db.addFileHash(newFileHash('a'));
+  });
+  assert.equal(await db.isFileUploaded('a'), true);
+});
+
+test('the context is per manager: another manager is outside', async (t) => {
+  const [one, two] = [await openLedger(t), await openLedger(t)];
+  await assert.rejects(
+    one.transaction(async () => {
+      await one.addFileHash(newFileHash('a'));
+      await two.addFileHash(newFileHash('a'));
+      await two.transaction(() => two.addFileHash(newFileHash('b')));
+      throw new Error('made up');
+    }),
+    { message: 'made up' },
+  );
+  assert.equal((await one.getStats()).totalFiles, 0);
+  assert.equal((await two.getStats()).totalFiles, 2);
+});
+
+test("the function runs in its own caller's context, even when it had to wait", async (t) => {
+  const db = await openLedger(t);
+  const request = new AsyncLocalStorage();
+  const seen = await Promise.all(
+    ['a', 'b', 'c'].map((name) =>
+      request.run(name, () =>
+        db.transaction(async () => {
+          const atStart = request.getStore();
+          await db.addFileHash(newFileHash(name));
+          return [atStart, request.getStore()];
+        }),
+      ),
+    ),
+  );
+  assert.deepEqual(seen, [
+    ['a', 'a'],
+    ['b', 'b'],
+    ['c', 'c'],
+  ]);
+});
+
+test('what waits longer than the timeout behind an open transaction gives up, and says how old that is', async (t) => {
+  const db = await openLedger(t, { timeout: 1000 });
+  let release;
+  const open = db.transaction(
+    () =>
+      new Promise((resolve) => {
+        release = resolve;
+      }),
+  );
+  const begun = Date.now();
+  const waiting = [
+    db.addFileHash(newFileHash('a')),
+    db.transaction(async () => {}),
+    db.isFileUploaded('a'),
+    db.vacuum(),
+  ];
+  for (const promise of waiting) {
+    await assert.rejects(promise, (error) => {
+      assert.equal(error.code, 'DB_BUSY');
+      assert.equal(error.retryable, true);
+      assert.match(error.message, /open for 1\d\d\d ms/);
+      return true;
+    });
+  }
+  assert.ok(Date.now() - begun >= 950);
+  await assert.rejects(db.addFileHash(newFileHash('b')), { code: 'DB_BUSY' });
+  assert.equal(await db.isFileUploaded('a'), false, 'reads go on');
+  release();
+  await open;
+  await db.addFileHash(newFileHash('a'));
+  assert.equal(await db.isFileUploaded('a'), true);
+});
+
+test('a transaction that SQLite ended is not committed', async (t) => {
+  const file = path.join(makeFolder(t), 'a.db');
+  const db = await openLedger(t, { path: file });
+  // A trigger that rolls everything back stands in for SQLITE_FULL, which does the same.
+  const connection = createConnection({ path: file });
+  connection.run(`CREATE TRIGGER lose BEFORE INSERT ON config WHEN NEW.key = 'lose'
+                  BEGIN SELECT RAISE(ROLLBACK, 'lost'); END`);
+  connection.close();
+  let seen;
+  await assert.rejects(
+    db.transaction(async () => {
+      await db.addFileHash(newFileHash('a'));
+      await db.setConfig('lose', 1).catch((error) => {
+        seen = error;
+      });
+      await assert.rejects(db.addFileHash(newFileHash('b')), { code: 'DB_TRANSACTION_ABORTED' });
+      await assert.rejects(db.isFileUploaded('a'), { code: 'DB_TRANSACTION_ABORTED' });
+    }),
+    (error) => error.code === 'DB_TRANSACTION_ABORTED' && error.cause === seen,
+  );
+  assert.equal(seen.code, 'SQLITE_CONSTRAINT_TRIGGER');
+  await assert.rejects(
+    db.transaction(() => db.transaction(() => db.setConfig('lose', 1))),
+    { code: 'SQLITE_CONSTRAINT_TRIGGER' },
+  );
+  assert.equal((await db.getStats()).totalFiles, 0);
+  await db.addFileHash(newFileHash('c'));
+  assert.equal((await db.getStats()).totalFiles, 1);
+});
+
+test('what is no function is refused', async (t) => {
+  const db = await openLedger(t);
+  for (const value of [undefined, null, 1, 'x', {}, Promise.resolve()]) {
+    await assert.rejects(db.transaction(value), { code: 'DB_INVALID_ARGUMENT', operation: 'transaction' });
+  }
+});
+
+test('a transaction before connect() is refused', async (t) => {
+  const db = new DatabaseManager({ path: path.join(makeFolder(t), 'a.db') });
+  await assert.rejects(
+    db.transaction(() => db.createSession(newSession())),
+    { code: 'DB_NOT_CONNECTED' },
+  );
+});
