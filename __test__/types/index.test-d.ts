@@ -1,0 +1,160 @@
+// Types: what must compile, and, under @ts-expect-error, what must not. Compiled, never run.
+
+import {
+  type ConfigRecord,
+  createConnection,
+  type Database,
+  type DatabaseConfig,
+  DatabaseError,
+  DatabaseManager,
+  DatabaseMigrator,
+  type DatabaseStats,
+  DEFAULT_CONFIG,
+  type FileHash,
+  type Migration,
+  type PreparedStatement,
+  SCHEMA_VERSION,
+  type SchemaVersion,
+  type SqliteConnection,
+  type UploadError,
+  type UploadSession,
+  validateConfig,
+} from '../../index.js';
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function expectType<Expected>() {
+  return <Actual>(_: Actual, ..._same: Same<Actual, Expected> extends true ? [] : [never]) => {};
+}
+
+const now = new Date().toISOString();
+const config: DatabaseConfig = { path: 'a.db' };
+expectType<Required<DatabaseConfig>>()(validateConfig(config));
+expectType<number>()(SCHEMA_VERSION);
+expectType<number>()(DEFAULT_CONFIG.timeout);
+// @ts-expect-error a path is needed
+validateConfig({});
+// @ts-expect-error no such option
+validateConfig({ path: 'a.db', verbose: true });
+// @ts-expect-error not a mode
+validateConfig({ path: 'a.db', synchronous: 'OFF' });
+// @ts-expect-error the defaults are frozen
+DEFAULT_CONFIG.timeout = 1;
+
+async function manager(db: DatabaseManager) {
+  expectType<void>()(await db.connect());
+  expectType<boolean>()(db.isConnected());
+  expectType<number>()(await db.getSchemaVersion());
+  const id = await db.createSession({
+    chat_id: 'c',
+    chat_name: 'n',
+    start_time: now,
+    last_update: now,
+    total_files: 1,
+  });
+  expectType<string>()(id);
+  expectType<UploadSession | undefined>()(await db.getSession(id));
+  expectType<UploadSession[]>()(await db.listSessions('running'));
+  expectType<'running' | 'completed' | 'paused' | 'failed' | undefined>()((await db.getSession(id))?.status);
+  expectType<string | undefined>()((await db.listSessions())[0]?.last_processed_file);
+  await db.updateSession(id, { status: 'paused', last_processed_file: null });
+  await db.incrementSession(id, { success_count: 1 });
+  // @ts-expect-error total_files is missing
+  await db.createSession({ chat_id: 'c', chat_name: 'n', start_time: now, last_update: now });
+  // @ts-expect-error no such status
+  await db.updateSession(id, { status: 'done' });
+  // @ts-expect-error an id cannot be changed
+  await db.updateSession(id, { id: 'other' });
+  // @ts-expect-error no such status
+  await db.listSessions('done');
+  // @ts-expect-error an absent field is undefined, never null
+  const none: null = (await db.listSessions())[0].last_processed_file;
+  void none;
+
+  expectType<FileHash | undefined>()(await db.getFileHash('h'));
+  expectType<FileHash[]>()(await db.findFileHashes('c'));
+  expectType<boolean>()(await db.isFileUploaded('h'));
+  const file = {
+    hash: 'h',
+    file_path: 'p',
+    file_name: 'f',
+    file_size: 1,
+    mime_type: 'm',
+    upload_service: 'photos' as const,
+    chat_id: 'c',
+  };
+  await db.addFileHash(file);
+  await db.addFileHash({ ...file, upload_id: null }, { onConflict: 'ignore' });
+  // @ts-expect-error no such service
+  await db.addFileHash({ ...file, upload_service: 'dropbox' });
+  // @ts-expect-error no such resolution
+  await db.addFileHash(file, { onConflict: 'merge' });
+
+  expectType<number>()(await db.logError({ session_id: id, file_path: 'p', error_type: 't', error_message: 'm' }));
+  expectType<UploadError[]>()(await db.getErrors(id));
+  // @ts-expect-error an error's id is a number
+  await db.incrementRetryCount('1');
+
+  await db.setConfig('key', { any: ['json'] });
+  expectType<unknown>()(await db.getConfig('key'));
+  expectType<{ n: number } | undefined>()(await db.getConfig<{ n: number }>('key'));
+  expectType<ConfigRecord[]>()(await db.listConfig());
+
+  expectType<number>()(await db.transaction(async () => 7));
+  expectType<string>()(await db.transaction(() => 'x'));
+  // @ts-expect-error a function is needed
+  await db.transaction(Promise.resolve());
+  expectType<DatabaseStats>()(await db.getStats());
+  expectType<string | undefined>()((await db.getStats()).lastVacuum);
+  await using scoped = new DatabaseManager(config);
+  scoped.isConnected();
+}
+
+function connection() {
+  const db = createConnection(config);
+  expectType<SqliteConnection>()(db);
+  expectType<{ n: number } | undefined>()(db.get<{ n: number }>('SELECT 1 AS n'));
+  expectType<{ n: number }[]>()(db.all<{ n: number }>('SELECT 1 AS n', [1, 'x', 2n, null, new Uint8Array(1)]));
+  expectType<any>()(db.get('SELECT 1'));
+  expectType<{ changes: number; lastInsertRowid: number }>()({ ...db.run('DELETE FROM t WHERE a = :a', { a: 1 }) });
+  const statement = db.prepare('SELECT 1');
+  expectType<PreparedStatement>()(statement);
+  expectType<{ n: number } | undefined>()(statement.get<{ n: number }>());
+  expectType<number>()(db.transaction(() => 7));
+  expectType<Database>()(db.getDatabase());
+  // @ts-expect-error a date is no value of SQLite's
+  db.run('SELECT ?', [new Date()]);
+  // @ts-expect-error parameters come in an array or an object
+  db.run('SELECT ?', 7);
+  // @ts-expect-error an asynchronous function cannot run in a synchronous transaction
+  db.transaction(async () => 7);
+  const insert = db.getDatabase().transaction((a: number, b: string) => `${a}${b}`);
+  expectType<string>()(insert(1, 'x'));
+  expectType<string>()(insert.immediate(1, 'x'));
+  // @ts-expect-error the function's own parameters
+  insert('x', 1);
+}
+
+async function migrations() {
+  const list: Migration[] = [
+    { version: 2, description: 'sql', up: 'SELECT 1', down: 'SELECT 2' },
+    { version: 3, description: 'code', up: async (db) => void db.run('SELECT 1') },
+  ];
+  const migrator = new DatabaseMigrator(createConnection(config), { migrations: list });
+  expectType<number>()(migrator.getTargetVersion());
+  expectType<SchemaVersion[]>()(await migrator.history());
+  expectType<boolean>()(await migrator.needsMigration());
+  // @ts-expect-error a description is needed
+  new DatabaseMigrator(createConnection(config), { migrations: [{ version: 2, up: 'SELECT 1' }] });
+}
+
+function errors(error: unknown) {
+  if (error instanceof DatabaseError) {
+    expectType<string>()(error.code);
+    expectType<number | undefined>()(error.errno);
+    expectType<boolean>()(error.retryable);
+    // @ts-expect-error codes are read, not written
+    error.code = 'x';
+  }
+}
+
+export { connection, errors, manager, migrations };
