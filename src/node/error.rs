@@ -30,11 +30,10 @@ struct ErrorClass(FunctionRef<FnArgs<(String, Object<'static>)>, Unknown<'static
 #[napi]
 pub fn register_error_class(
     env: &Env,
-    #[napi(ts_arg_type = "new (message: string, details: { code: string; operation: string; retryable: boolean }) => Error")] error_class: Function<
-        '_,
-        FnArgs<(String, Object<'static>)>,
-        Unknown<'static>,
-    >,
+    #[napi(
+        ts_arg_type = "new (message: string, details: { code: string; operation: string; retryable: boolean }) => Error"
+    )]
+    error_class: Function<'_, FnArgs<(String, Object<'static>)>, Unknown<'static>>,
 ) -> napi::Result<()> {
     env.set_instance_data(ErrorClass(error_class.create_ref()?), (), |_| {})
 }
