@@ -120,7 +120,7 @@ test('disconnect lets queued writes end, rolls the open transaction back and ref
 test('disconnect interrupts work in the background and waits for it', async (t) => {
   const db = await openLedger(t);
   await db.transaction(async () => {
-    for (let n = 0; n < 4000; n += 1) await db.addFileHash(newFileHash(`h${n}`, { file_path: 'x'.repeat(5000) }));
+    for (let n = 0; n < 8000; n += 1) await db.addFileHash(newFileHash(`h${n}`, { file_path: 'x'.repeat(8000) }));
   });
   // The log is moved into the file first, which no disconnect interrupts.
   await db.setConfig('key', 1);
@@ -130,9 +130,9 @@ test('disconnect interrupts work in the background and waits for it', async (t) 
   );
   const analyze = db.analyze();
   analyze.catch(() => {});
-  await sleep(2);
+  await sleep(20);
   await db.disconnect();
-  assert.ok(['done', 'SQLITE_INTERRUPT'].includes(await vacuum));
+  assert.equal(await vacuum, 'SQLITE_INTERRUPT');
   await assert.rejects(analyze, { code: 'DB_NOT_CONNECTED' });
 });
 

@@ -2,7 +2,7 @@
 
 use super::row::RecordRow;
 use crate::error::{Error, Result};
-use crate::record::{NewUploadError, UploadError, check_counter};
+use crate::record::{MAX_SAFE_INTEGER, NewUploadError, UploadError, check_counter};
 use crate::timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -65,16 +65,29 @@ pub(crate) fn list(connection: &Connection, session_id: &str) -> Result<Vec<Uplo
 
 /// Counts one more retry of an error and returns the new count.
 pub(crate) fn increment_retry_count(connection: &Connection, id: i64) -> Result<i64> {
-    connection
+    let count = connection
         .prepare_cached(
-            "UPDATE upload_errors SET retry_count = coalesce(retry_count, 0) + 1 WHERE id = ?1 \
-             RETURNING retry_count",
+            "UPDATE upload_errors SET retry_count = coalesce(retry_count, 0) + 1 \
+             WHERE id = ?1 AND coalesce(retry_count, 0) < ?2 RETURNING retry_count",
         )?
-        .query_row([id], |row| row.get(0))
-        .optional()?
-        .ok_or(Error::NotFound {
+        .query_row([id, MAX_SAFE_INTEGER], |row| row.get(0))
+        .optional()?;
+    if let Some(count) = count {
+        return Ok(count);
+    }
+    let exists = connection
+        .prepare_cached("SELECT 1 FROM upload_errors WHERE id = ?1")?
+        .exists([id])?;
+    Err(if exists {
+        Error::argument(
+            "retry_count",
+            "is at its largest, 2^53-1; nothing was changed",
+        )
+    } else {
+        Error::NotFound {
             record: "upload error",
-        })
+        }
+    })
 }
 
 /// Deletes a session's errors.

@@ -1,0 +1,165 @@
+// @ts-check
+
+const { spawn } = require('node:child_process');
+const path = require('node:path');
+const readline = require('node:readline');
+const { DatabaseManager, createConnection } = require('..');
+const { run } = require('../scripts/prepare.js');
+const { ERRORS, FILES } = require('./dataset.js');
+const { loadBetterSqlite3 } = require('./peer.js');
+
+/**
+ * Owns how each driver opens its file and stays comparable: the same pragmas, and between rounds
+ * the same tidying by a second connection of the same driver.
+ *
+ * @typedef {object} Driver
+ * @property {any} subject what an operation is given: our manager, or a peer's database
+ * @property {string} sqlite SQLite's version
+ * @property {(checkpointPages: number) => Promise<void>} settle makes every round begin alike
+ * @property {(table: string, key: string, above: number) => number} removeAbove deletes, and says how many rows
+ * @property {() => Promise<void>} close
+ */
+
+/** The specification's default pragmas. */
+const PRAGMAS = [
+  'journal_mode = WAL',
+  'foreign_keys = ON',
+  'synchronous = NORMAL',
+  'temp_store = MEMORY',
+  'mmap_size = 268435456',
+  'cache_size = -64000',
+];
+
+const TOUCH_SQL = "INSERT OR REPLACE INTO config (key, value, updated_at) VALUES ('benchmark', '0', ?)";
+
+/** A checkpoint can meet one that our manager has just begun on another thread. */
+const CHECKPOINT_ATTEMPTS = 100;
+
+/** @param {any} side a connection with `prepare(sql).get()` */
+async function emptyLog(side) {
+  for (let attempt = 0; attempt < CHECKPOINT_ATTEMPTS; attempt += 1) {
+    if (side.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get().busy === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error('the checkpoint between rounds met a lock that did not go away');
+}
+
+/**
+ * @param {any} side
+ * @param {string} table
+ * @param {string} key
+ * @param {number} above
+ */
+function removeAbove(side, table, key, above) {
+  return side.prepare(`DELETE FROM ${table} WHERE ${key} > ?`).run(above).changes;
+}
+
+/** @param {any} side */
+function sqliteVersion(side) {
+  return side.prepare('SELECT sqlite_version() AS version').get().version;
+}
+
+/**
+ * @param {string} file
+ * @returns {Promise<Driver>}
+ */
+async function openOurs(file) {
+  const manager = new DatabaseManager({ path: file });
+  await manager.connect();
+  const connection = createConnection({ path: file });
+  const side = connection.getDatabase();
+  return {
+    subject: manager,
+    sqlite: sqliteVersion(side),
+    // The manager checkpoints at a size of its own: that cannot be set, and need not be.
+    settle: async () => {
+      await emptyLog(side);
+      await manager.setConfig('benchmark', 0);
+    },
+    removeAbove: (table, key, above) => removeAbove(side, table, key, above),
+    close: async () => {
+      connection.close();
+      await manager.disconnect();
+    },
+  };
+}
+
+/**
+ * @param {any} database
+ * @param {any} side
+ * @returns {Driver}
+ */
+function createPeer(database, side) {
+  for (const connection of [database, side]) {
+    for (const pragma of PRAGMAS) connection.exec(`PRAGMA ${pragma}`);
+  }
+  const touch = database.prepare(TOUCH_SQL);
+  return {
+    subject: database,
+    sqlite: sqliteVersion(side),
+    settle: async (checkpointPages) => {
+      await emptyLog(side);
+      database.exec(`PRAGMA wal_autocheckpoint = ${checkpointPages}`);
+      touch.run(new Date().toISOString());
+    },
+    removeAbove: (table, key, above) => removeAbove(side, table, key, above),
+    close: async () => {
+      side.close();
+      database.close();
+    },
+  };
+}
+
+/** @param {string} file */
+async function openBetterSqlite3(file) {
+  const Database = loadBetterSqlite3();
+  return createPeer(new Database(file), new Database(file));
+}
+
+/** @param {string} file */
+async function openNodeSqlite(file) {
+  // @ts-expect-error the installed types are those of Node 20, which has no such module
+  const { DatabaseSync } = require('node:sqlite');
+  return createPeer(new DatabaseSync(file, { timeout: 5000 }), new DatabaseSync(file, { timeout: 5000 }));
+}
+
+/** Compiles the floor; cargo knows whether there is anything to do. */
+function buildFloor() {
+  run('cargo', ['build', '--release', '--quiet', '--example', 'floor', '--no-default-features']);
+}
+
+/**
+ * Starts the floor, a program that answers one request at a time.
+ *
+ * @param {string} file
+ */
+function startFloor(file) {
+  const target = process.env.CARGO_TARGET_DIR ?? path.join(__dirname, '..', 'target');
+  const program = path.join(target, 'release', 'examples', process.platform === 'win32' ? 'floor.exe' : 'floor');
+  const child = spawn(program, [], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const answers = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const started = new Promise((resolve, reject) => {
+    child.once('spawn', () => resolve(undefined));
+    child.once('error', reject);
+  });
+  return {
+    /**
+     * @param {{ operation: string, count: number, seed: number, round_seed: number, checkpoint_pages: number }} request
+     * @returns {Promise<{ nanoseconds: number, result: number }>}
+     */
+    async ask(request) {
+      await started;
+      child.stdin.write(`${JSON.stringify({ ...request, file, files: FILES, errors: ERRORS })}\n`);
+      const { value, done } = await answers.next();
+      if (done) throw new Error('the floor ended without an answer');
+      const answer = JSON.parse(value);
+      if (answer.error) throw new Error(`the floor failed: ${answer.error}`);
+      return answer;
+    },
+    close: () => child.stdin.end(),
+  };
+}
+
+const OPENERS = { ours: openOurs, betterSqlite3: openBetterSqlite3, nodeSqlite: openNodeSqlite };
+
+module.exports = { OPENERS, buildFloor, startFloor };

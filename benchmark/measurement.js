@@ -1,0 +1,124 @@
+// @ts-check
+
+const v8 = require('node:v8');
+const vm = require('node:vm');
+const { createRandom, deriveSeed, shuffle } = require('./random.js');
+
+/**
+ * Owns the rounds: every driver does the same work in each, in an order that is drawn anew, from
+ * the same state of its file; only the work itself is timed, and its result is checked.
+ *
+ * @typedef {'ours' | 'betterSqlite3' | 'nodeSqlite' | 'betterSqlite3Fastest' | 'nodeSqliteFastest' | 'floor'} Variant
+ *
+ * @typedef {object} Drivers
+ * @property {import('./driver.js').Driver} ours
+ * @property {import('./driver.js').Driver} betterSqlite3
+ * @property {import('./driver.js').Driver} nodeSqlite
+ * @property {{ ask: (request: any) => Promise<{ nanoseconds: number, result: number }> }} floor
+ */
+
+/**
+ * @template Input
+ * @typedef {object} Operation
+ * @property {string} name
+ * @property {number} count calls in a round
+ * @property {number} quickCount the same for `--quick`
+ * @property {string} floor the floor's name for it
+ * @property {number} [checkpointPages] the log's size at which peers and floor checkpoint; never when absent
+ * @property {{ table: string, key: string, above: number }} [added] the rows to count and delete after a round
+ * @property {(round: { seed: number, roundSeed: number, count: number }) => Input} prepare
+ * @property {(count: number) => number} expected what every driver must return
+ * @property {(manager: import('../index').DatabaseManager, input: Input) => Promise<number>} ours
+ * @property {(database: any, input: Input) => number | Promise<number>} betterSqlite3 our promises and commits
+ * @property {(database: any, input: Input) => number | Promise<number>} nodeSqlite
+ * @property {(database: any, input: Input) => number | Promise<number>} betterSqlite3Fastest its fastest idiom
+ * @property {(database: any, input: Input) => number | Promise<number>} nodeSqliteFastest
+ */
+
+/** @type {readonly Variant[]} */
+const VARIANTS = ['ours', 'betterSqlite3', 'nodeSqlite', 'betterSqlite3Fastest', 'nodeSqliteFastest', 'floor'];
+
+/** Which driver's file and connection a variant uses. */
+const DRIVER_OF = /** @type {const} */ ({
+  ours: 'ours',
+  betterSqlite3: 'betterSqlite3',
+  nodeSqlite: 'nodeSqlite',
+  betterSqlite3Fastest: 'betterSqlite3',
+  nodeSqliteFastest: 'nodeSqlite',
+});
+
+v8.setFlagsFromString('--expose-gc');
+/** Collects garbage, so that nobody pays for what another has left. @type {() => void} */
+const collectGarbage = vm.runInNewContext('gc');
+
+/**
+ * @param {Operation<any>} operation
+ * @param {Drivers} drivers
+ * @param {{ rounds: number, count: number, seed: number }} options
+ * @returns {Promise<Record<Variant, number[]>>} nanoseconds per call, of each round
+ */
+async function measure(operation, drivers, { rounds, count, seed }) {
+  const times = /** @type {Record<Variant, number[]>} */ ({});
+  for (const variant of VARIANTS) times[variant] = [];
+  // Round 0 warms up and is not counted.
+  for (let round = 0; round <= rounds; round += 1) {
+    const roundSeed = deriveSeed(seed, round);
+    const input = operation.prepare({ seed, roundSeed, count });
+    for (const variant of shuffle(createRandom(roundSeed), VARIANTS)) {
+      const nanoseconds = await runRound(operation, drivers, variant, { seed, roundSeed, count, input });
+      if (round > 0) times[variant].push(nanoseconds / count);
+    }
+  }
+  return times;
+}
+
+/**
+ * @param {Operation<any>} operation
+ * @param {Drivers} drivers
+ * @param {Variant} variant
+ * @param {{ seed: number, roundSeed: number, count: number, input: unknown }} round
+ * @returns {Promise<number>} nanoseconds
+ */
+async function runRound(operation, drivers, variant, { seed, roundSeed, count, input }) {
+  const expected = operation.expected(count);
+  const checkpointPages = operation.checkpointPages ?? 0;
+  if (variant === 'floor') {
+    const { nanoseconds, result } = await drivers.floor.ask({
+      operation: operation.floor,
+      count,
+      seed,
+      round_seed: roundSeed,
+      checkpoint_pages: checkpointPages,
+    });
+    check(operation, variant, result, expected);
+    return nanoseconds;
+  }
+  const driver = drivers[DRIVER_OF[variant]];
+  await driver.settle(checkpointPages);
+  collectGarbage();
+  const start = process.hrtime.bigint();
+  const result = await operation[variant](driver.subject, /** @type {any} */ (input));
+  const nanoseconds = Number(process.hrtime.bigint() - start);
+  check(operation, variant, result, expected);
+  if (operation.added) {
+    const { table, key, above } = operation.added;
+    check(operation, variant, driver.removeAbove(table, key, above), count);
+  }
+  return nanoseconds;
+}
+
+/**
+ * A driver that has not done the work must not get a figure.
+ *
+ * @param {Operation<any>} operation
+ * @param {Variant} variant
+ * @param {number} result
+ * @param {number} expected
+ */
+function check(operation, variant, result, expected) {
+  if (result !== expected) {
+    throw new Error(`${operation.name}: ${variant} gave ${result} where ${expected} was to be`);
+  }
+}
+
+module.exports = { VARIANTS, measure };
