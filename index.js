@@ -6,7 +6,12 @@ const { SqliteConnection, createConnection } = require('./lib/connection.js');
 const { DatabaseError } = require('./lib/error.js');
 const { DatabaseManager } = require('./lib/manager.js');
 const { DatabaseMigrator } = require('./lib/migrator.js');
-const { SCHEMA_VERSION, validateConfig } = require('./lib/native.js');
+const native = require('./lib/native.js');
+
+/** @param {import('./index').DatabaseConfig} config */
+function validateConfig(config) {
+  return native.validateConfig(config, 'validateConfig');
+}
 
 const { path: _, ...defaults } = validateConfig({ path: ':memory:' });
 const DEFAULT_CONFIG = Object.freeze(defaults);
@@ -18,5 +23,5 @@ module.exports.createConnection = createConnection;
 module.exports.DatabaseMigrator = DatabaseMigrator;
 module.exports.validateConfig = validateConfig;
 module.exports.DatabaseError = DatabaseError;
-module.exports.SCHEMA_VERSION = SCHEMA_VERSION;
+module.exports.SCHEMA_VERSION = native.SCHEMA_VERSION;
 module.exports.DEFAULT_CONFIG = DEFAULT_CONFIG;

@@ -108,9 +108,9 @@ for (const [synchronous, isSynced] of [
     });
     let begun = 0;
     let ended = 0;
-    prototype.syncLog = async function spy() {
+    prototype.syncLog = async function spy(...args) {
       begun += 1;
-      await syncLog.call(this);
+      await syncLog.apply(this, args);
       await new Promise((resolve) => setTimeout(resolve, 20));
       ended += 1;
     };

@@ -65,6 +65,29 @@ test('a lock that is held for longer than the timeout gives a retryable error', 
   await db.addFileHash(newFileHash('a'));
 });
 
+test('calls that wait behind one lock wait together, the first write of a connection too', async (t) => {
+  const file = path.join(makeFolder(t), 'a.db');
+  await (await openLedger(t, { path: file })).disconnect();
+  const db = new DatabaseManager({ path: file, timeout: 1000 });
+  await db.connect();
+  t.after(() => db.disconnect());
+  const released = holdLock(t, file, 3500);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const begun = Date.now();
+  const waits = [];
+  const calls = [1, 2, 3, 4].map((n) => db.addFileHash(newFileHash(`${n}`)));
+  for (const call of [...calls, db.isFileUploaded('1')]) {
+    call.catch(() => {}).then(() => waits.push(Date.now() - begun));
+  }
+  for (const call of calls) await assert.rejects(call, { code: 'SQLITE_BUSY', operation: 'addFileHash' });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  t.diagnostic(`waited ${waits.join(', ')} ms`);
+  assert.equal(waits.length, 5);
+  assert.ok(Math.max(...waits) < 1900, 'none waited for two timeouts');
+  await released;
+  await db.addFileHash(newFileHash('1'));
+});
+
 test('two managers on one file lose nothing', async (t) => {
   const file = path.join(makeFolder(t), 'a.db');
   const [one, two] = [await openLedger(t, { path: file }), await openLedger(t, { path: file })];

@@ -121,10 +121,9 @@ test('a failing step is undone whole, named, and keeps its cause; those before i
     return true;
   });
   await assert.rejects(bad('CREATE TABLE half (x); COMMIT;').migrate(), (error) => {
-    assert.equal(error.cause.code, 'DB_TRANSACTION_STATE');
+    assert.equal(error.cause.code, 'SQLITE_AUTH');
     return true;
   });
-  connection.run('DROP TABLE half');
   assert.deepEqual(await versions(bad(fail)), [1, 2]);
   assert.equal(tables(connection).includes('half'), false);
   await bad('CREATE TABLE half (x)').migrate();

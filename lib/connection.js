@@ -23,9 +23,12 @@ class SqliteConnection {
     handleOf = (connection) => connection.#handle;
   }
 
-  /** @param {import('../index').DatabaseConfig} config */
-  constructor(config) {
-    this.#handle = native.Connection.open(config);
+  /**
+   * @param {import('../index').DatabaseConfig} config
+   * @param {string} [operation] the public name that was called, for errors
+   */
+  constructor(config, operation = 'SqliteConnection') {
+    this.#handle = native.Connection.open(config, operation);
   }
 
   /**
@@ -130,7 +133,7 @@ class PreparedStatement {
 
 /** @param {import('../index').DatabaseConfig} config */
 function createConnection(config) {
-  return new SqliteConnection(config);
+  return new SqliteConnection(config, 'createConnection');
 }
 
 module.exports = { PreparedStatement, SqliteConnection, createConnection, handleOf };

@@ -164,8 +164,11 @@ function runTransaction(handle, run, mode) {
     handle.commit(nested);
     return value;
   } catch (error) {
-    // The function may have closed the handle, which rolled back.
-    if (handle.isOpen) handle.rollBack(nested);
+    try {
+      handle.rollBack(nested);
+    } catch {
+      // The function closed the handle or ended the transaction itself: its own error says more.
+    }
     throw error;
   }
 }

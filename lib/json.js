@@ -17,9 +17,13 @@ function toJson(operation, value) {
   /**
    * @this {object} the object that holds `item`
    * @param {string} _key
-   * @param {unknown} item
+   * @param {unknown} given
    */
-  function check(_key, item) {
+  function check(_key, given) {
+    const item = unbox(given);
+    if (Array.isArray(this) && (item === undefined || typeof item === 'function' || typeof item === 'symbol')) {
+      throw refuse('an array in it holds undefined, a function or a symbol, which JSON would turn into null');
+    }
     if (typeof item === 'number' && !Number.isFinite(item)) {
       throw refuse('it holds NaN or an infinity, which JSON would turn into null');
     }
@@ -43,6 +47,16 @@ function toJson(operation, value) {
     throw refuse('it is undefined, a function or a symbol; use deleteConfig() to remove a setting');
   }
   return json;
+}
+
+/**
+ * Takes a primitive out of its object: JSON writes the primitive, checked or not.
+ *
+ * @param {unknown} item
+ */
+function unbox(item) {
+  const isBox = item instanceof Number || item instanceof BigInt || item instanceof String || item instanceof Boolean;
+  return isBox ? item.valueOf() : item;
 }
 
 /** Rust reads JSON back to this depth. */

@@ -1,7 +1,8 @@
 // @ts-check
 
 const { AsyncLocalStorage } = require('node:async_hooks');
-const { invalidArgument, kindOf, transactionState } = require('./error.js');
+const path = require('node:path');
+const { invalidArgument, kindOf, notConnected, transactionState } = require('./error.js');
 const { toJson } = require('./json.js');
 const native = require('./native.js');
 const { FIELDS, readFields } = require('./record.js');
@@ -17,53 +18,41 @@ const { Turn } = require('./turn.js');
 
 class DatabaseManager {
   #config;
-  #turn;
   /** @type {AsyncLocalStorage<InstanceType<typeof Transaction>> | undefined} made when first needed: it slows promises */
   #storage;
-  /** @type {Promise<void> | undefined} */
-  #opening;
-  /** @type {Promise<void> | undefined} */
+  /** @type {InstanceType<typeof Turn> | undefined} where calls go: absent unless connecting or connected */
+  #turn;
+  /** @type {Promise<void> | undefined} the present connection's closing, or the last one's */
   #closing;
+  /** @type {unknown} why the last connecting failed */
+  #failure;
 
   /** @param {import('../index').DatabaseConfig} config */
   constructor(config) {
-    this.#config = native.validateConfig(config);
-    this.#turn = new Turn(this.#config);
+    const valid = native.validateConfig(config, 'DatabaseManager');
+    // Absolute from here on: the working directory may change before the next opening.
+    this.#config = valid.path === ':memory:' ? valid : { ...valid, path: toAbsolute(valid.path) };
   }
 
   // --- connection -----------------------------------------------------------------------------
 
   connect() {
-    if (!this.#opening) {
+    if (!this.#turn) {
       const closed = this.#closing;
       this.#closing = undefined;
-      this.#turn.expectOpen();
-      const opening = closed
-        ? closed.then(
-            () => this.#open(),
-            () => this.#open(),
-          )
-        : this.#open();
-      this.#opening = opening;
-      opening.catch(() => {
-        if (this.#opening === opening) this.#opening = undefined;
+      this.#failure = undefined;
+      const turn = new Turn(this.#config, async () => {
+        await closed?.catch(() => {});
+        return openLedgers(this.#config);
+      });
+      this.#turn = turn;
+      turn.opened.catch((error) => {
+        if (this.#turn !== turn) return;
+        this.#turn = undefined;
+        this.#failure = error;
       });
     }
-    return this.#opening;
-  }
-
-  /** @returns {Promise<void>} */
-  #open() {
-    return this.#turn.open(async () => {
-      const writer = await native.openLedger(this.#config, false);
-      const needsReader = this.#config.path !== ':memory:' && !this.#config.readonly;
-      try {
-        return { writer, reader: needsReader ? await native.openLedger(this.#config, true) : undefined };
-      } catch (error) {
-        await writer.close();
-        throw error;
-      }
-    });
+    return this.#turn.opened;
   }
 
   disconnect() {
@@ -71,31 +60,17 @@ class DatabaseManager {
       if (this.#inside('disconnect')) {
         throw transactionState('disconnect', 'not possible inside a transaction; let it end first');
       }
-      if (!this.#closing) {
-        const opened = this.#opening;
-        this.#opening = undefined;
-        this.#closing = this.#close(opened);
-      }
+      const turn = this.#turn;
+      // From here on, calls are refused, or wait for the next connection.
+      this.#turn = undefined;
+      this.#failure = undefined;
+      this.#closing ??= turn ? turn.close() : Promise.resolve();
       return this.#closing;
     });
   }
 
-  /** @param {Promise<void> | undefined} opened */
-  async #close(opened) {
-    // At once when it is open: from here on, new calls are refused.
-    if (this.#turn.isOpen) return this.#turn.close();
-    // A failure to connect is told to whoever asked to.
-    if (
-      await opened?.then(
-        () => true,
-        () => false,
-      )
-    )
-      await this.#turn.close();
-  }
-
   isConnected() {
-    return this.#turn.isOpen;
+    return this.#turn?.isOpen === true;
   }
 
   [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
@@ -273,7 +248,7 @@ class DatabaseManager {
     const storage = this.#storage;
     const outer = storage.getStore();
     if (outer) return outer.nest(storage, run);
-    const turn = await this.#turn.beginTransaction();
+    const turn = await this.#requireTurn('transaction').beginTransaction();
     const transaction = new Transaction(turn.ledger, turn, this.#config.timeout);
     turn.attach(transaction);
     return transaction.execute(storage, run);
@@ -296,6 +271,12 @@ class DatabaseManager {
   // --- the way of a call ----------------------------------------------------------------------
 
   /** @param {string} operation */
+  #requireTurn(operation) {
+    if (!this.#turn) throw notConnected(operation, this.#failure);
+    return this.#turn;
+  }
+
+  /** @param {string} operation */
   #inside(operation) {
     const transaction = this.#storage?.getStore();
     transaction?.requireOpen(operation);
@@ -310,7 +291,9 @@ class DatabaseManager {
    */
   #read(operation, run) {
     const transaction = this.#storage?.getStore();
-    return transaction ? transaction.call(operation, run) : this.#turn.read(operation, run);
+    return transaction
+      ? transaction.call(operation, run)
+      : attempt(() => this.#requireTurn(operation).read(operation, run));
   }
 
   /**
@@ -321,7 +304,9 @@ class DatabaseManager {
    */
   #write(operation, run) {
     const transaction = this.#storage?.getStore();
-    return transaction ? transaction.call(operation, run) : this.#turn.write(operation, run);
+    return transaction
+      ? transaction.call(operation, run)
+      : attempt(() => this.#requireTurn(operation).write(operation, run));
   }
 
   /**
@@ -335,9 +320,34 @@ class DatabaseManager {
       if (this.#inside(operation)) {
         throw transactionState(operation, 'not possible inside a transaction; let it end first');
       }
-      return this.#turn.job(operation, run, options);
+      return this.#requireTurn(operation).job(operation, run, options);
     });
   }
+}
+
+/**
+ * Opens the handle that writes and, for a file, the one that reads beside a transaction.
+ *
+ * @param {import('../index').DatabaseConfig} config
+ */
+async function openLedgers(config) {
+  const writer = await native.openLedger(config, false);
+  if (config.path === ':memory:') return { writer, reader: undefined };
+  try {
+    return { writer, reader: await native.openLedger(config, true) };
+  } catch (error) {
+    await writer.close();
+    throw error;
+  }
+}
+
+/**
+ * Makes a path absolute and leaves it as it is otherwise: a slash at its end names a folder.
+ *
+ * @param {string} file
+ */
+function toAbsolute(file) {
+  return path.isAbsolute(file) ? file : path.join(process.cwd(), file);
 }
 
 /**

@@ -3,6 +3,7 @@
 const { SqliteConnection, handleOf } = require('./connection.js');
 const { DatabaseError, invalidArgument, kindOf } = require('./error.js');
 const native = require('./native.js');
+const { readFields } = require('./record.js');
 
 /**
  * Owns the public `DatabaseMigrator`: the way through migrations whose steps may be asynchronous.
@@ -35,13 +36,14 @@ class DatabaseMigrator {
     }
     this.#connection = connection;
     this.#handle = handleOf(connection);
-    this.#migrations = completeList(readMigrations(options?.migrations ?? []));
+    const [migrations] = readFields('DatabaseMigrator', 'options', options ?? {}, ['migrations']);
+    this.#migrations = completeList(readMigrations(migrations ?? []));
     this.#versions = this.#migrations.map(({ version }) => version);
     native.checkMigrationVersions(this.#versions);
   }
 
   async getCurrentVersion() {
-    return this.#handle.schemaVersion();
+    return this.#handle.schemaVersion('getCurrentVersion');
   }
 
   getTargetVersion() {
@@ -49,7 +51,7 @@ class DatabaseMigrator {
   }
 
   async needsMigration() {
-    return this.#pending().length > 0;
+    return this.#pending('needsMigration').length > 0;
   }
 
   async history() {
@@ -57,7 +59,7 @@ class DatabaseMigrator {
   }
 
   async plan() {
-    return this.#pending().map(describe);
+    return this.#pending('plan').map(describe);
   }
 
   async createMigrationTable() {
@@ -81,10 +83,10 @@ class DatabaseMigrator {
       /** @type {MigrationInfo[]} */
       const applied = [];
       // Looking before locking lets every start but the first go without the write lock.
-      while (this.#pending().length > 0) {
-        await this.#locked(true, async () => {
-          const [next] = this.#pending();
-          if (next) applied.push(await this.#apply(next));
+      while (this.#pending('migrate').length > 0) {
+        await this.#locked('migrate', true, async () => {
+          const [next] = this.#pending('migrate');
+          if (next) applied.push(await this.#apply('migrate', next));
         });
       }
       return applied;
@@ -95,8 +97,8 @@ class DatabaseMigrator {
     return this.#alone(async () => {
       /** @type {MigrationInfo[]} */
       const applied = [];
-      await this.#locked(false, async () => {
-        for (const migration of this.#pending()) applied.push(await this.#apply(migration));
+      await this.#locked('dryRun', false, async () => {
+        for (const migration of this.#pending('dryRun')) applied.push(await this.#apply('dryRun', migration));
       });
       return applied;
     });
@@ -109,14 +111,14 @@ class DatabaseMigrator {
         throw invalidArgument('rollback', 'toVersion', `must be a number, not ${kindOf(toVersion)}`);
       }
       this.#handle.checkRollback(toVersion);
-      for (const { version } of this.#handle.migrationHistory()) {
+      for (const version of this.#handle.appliedVersions('rollback')) {
         if (version > toVersion) this.#requireDown(version);
       }
       /** @type {MigrationInfo[]} */
       const undone = [];
-      while (this.#handle.schemaVersion() > toVersion) {
-        await this.#locked(true, async () => {
-          const version = this.#handle.schemaVersion();
+      while (this.#handle.schemaVersion('rollback') > toVersion) {
+        await this.#locked('rollback', true, async () => {
+          const version = this.#handle.schemaVersion('rollback');
           if (version <= toVersion) return;
           const { migration, down } = this.#requireDown(version);
           await this.#step('rollback', migration, async () => {
@@ -130,8 +132,9 @@ class DatabaseMigrator {
     });
   }
 
-  #pending() {
-    const pending = new Set(this.#handle.pendingMigrations(this.#versions));
+  /** @param {string} operation the public method */
+  #pending(operation) {
+    const pending = new Set(this.#handle.pendingMigrations(operation, this.#versions));
     return this.#migrations.filter(({ version }) => pending.has(version));
   }
 
@@ -153,24 +156,28 @@ class DatabaseMigrator {
   /**
    * Runs `work` under the write lock, in one transaction.
    *
+   * @param {string} operation the public method
    * @param {boolean} keep whether what it does is kept
    * @param {() => Promise<void>} work
    */
-  async #locked(keep, work) {
-    const foreignKeys = this.#handle.beginMigration();
+  async #locked(operation, keep, work) {
+    const foreignKeys = this.#handle.beginMigration(operation);
     try {
       await work();
     } catch (error) {
       // The step may have closed the connection, which rolled back.
-      if (this.#handle.isOpen) this.#handle.endMigration(false, foreignKeys);
+      if (this.#handle.isOpen) this.#handle.endMigration(operation, false, foreignKeys);
       throw error;
     }
-    this.#handle.endMigration(keep, foreignKeys);
+    this.#handle.endMigration(operation, keep, foreignKeys);
   }
 
-  /** @param {Migration} migration */
-  async #apply(migration) {
-    await this.#step('migrate', migration, async () => {
+  /**
+   * @param {string} operation the public method
+   * @param {Migration} migration
+   */
+  async #apply(operation, migration) {
+    await this.#step(operation, migration, async () => {
       await this.#run(migration, migration.up, true);
       this.#handle.finishMigration(migration.version, migration.description);
     });
@@ -248,7 +255,7 @@ function completeList(given) {
 /**
  * Reads a list of migrations, now: what the caller does to it later changes nothing.
  *
- * @param {readonly Migration[]} migrations
+ * @param {unknown} migrations
  * @returns {Migration[]}
  */
 function readMigrations(migrations) {
@@ -259,20 +266,22 @@ function readMigrations(migrations) {
    */
   const refuse = (field, expected, value) =>
     invalidArgument('DatabaseMigrator', field, `must be ${expected}, not ${kindOf(value)}`);
+  /** @param {unknown} step */
+  const isStep = (step) => typeof step === 'string' || typeof step === 'function';
   if (!Array.isArray(migrations)) throw refuse('migrations', 'an array', migrations);
-  return migrations.map((migration, index) => {
+  // Array.from, which finds holes: map would pass over them.
+  return Array.from(migrations, (migration, index) => {
     const name = `migrations[${index}]`;
-    if (typeof migration !== 'object' || migration === null) throw refuse(name, 'an object', migration);
-    const { version, description, up, down } = migration;
+    const [version, description, up, down] = readFields('DatabaseMigrator', name, migration, MIGRATION_FIELDS);
     if (typeof version !== 'number') throw refuse(`${name}.version`, 'a number', version);
     if (typeof description !== 'string') throw refuse(`${name}.description`, 'a string', description);
-    if (typeof up !== 'string' && typeof up !== 'function') throw refuse(`${name}.up`, 'SQL text or a function', up);
-    if (down !== undefined && typeof down !== 'string' && typeof down !== 'function') {
-      throw refuse(`${name}.down`, 'SQL text or a function', down);
-    }
-    return { version, description, up, down };
+    if (!isStep(up)) throw refuse(`${name}.up`, 'SQL text or a function', up);
+    if (down !== undefined && !isStep(down)) throw refuse(`${name}.down`, 'SQL text or a function', down);
+    return /** @type {Migration} */ ({ version, description, up, down });
   });
 }
+
+const MIGRATION_FIELDS = ['version', 'description', 'up', 'down'];
 
 /** @param {Migration} migration */
 function describe({ version, description }) {

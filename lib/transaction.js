@@ -164,6 +164,8 @@ class Transaction {
       new Promise((resolve, reject) => {
         const run = () => {
           try {
+            // What ran before it may have ended the transaction.
+            this.requireOpen(operation);
             resolve(work());
           } catch (error) {
             reject(error);

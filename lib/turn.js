@@ -5,8 +5,9 @@ const { performance } = require('node:perf_hooks');
 const { behindTransaction, isLocked, notConnected } = require('./error.js');
 
 /**
- * Owns when a call runs: the queue of one manager, its life from connecting to closing, waiting
- * for other connections' locks, and the work that must not happen on the event loop's thread.
+ * Owns when a call runs, for one connection of a manager from opening to closing: the queue,
+ * waiting for other connections' locks, and the work that must not happen on the event loop's
+ * thread.
  *
  * Nothing here knows SQL or records. A call is a function of a ledger (the addon's handle) that
  * runs to its end at once. While a transaction is open on the writing handle, reads from outside
@@ -20,6 +21,7 @@ const { behindTransaction, isLocked, notConnected } = require('./error.js');
  * @property {(ledger: Ledger) => unknown} run runs on the loop, or gives the promise of a job
  * @property {boolean} isJob whether `run` starts work on another thread
  * @property {boolean} canInterrupt whether closing may stop it half-way
+ * @property {number} queuedAt when the call was made
  * @property {(value: any) => void} resolve
  * @property {(error: unknown) => void} reject
  *
@@ -37,8 +39,10 @@ const SLICE_MS = 5;
 const LOCK_PAUSES_MS = [1, 2, 5, 10, 15, 20, 25];
 
 class Turn {
-  /** @type {'closed' | 'opening' | 'open' | 'closing'} */
-  #state = 'closed';
+  /** @type {'opening' | 'open' | 'closing' | 'closed'} */
+  #state = 'opening';
+  /** @type {Promise<void>} */
+  #opened;
   /** @type {Entry[]} calls that wait, in the order in which they were made */
   #queue = [];
   /** @type {Entry | undefined} what has the writing side to itself */
@@ -51,13 +55,10 @@ class Turn {
   #writer;
   /** @type {Ledger | undefined} */
   #reader;
-  /** @type {unknown} why connecting failed */
-  #openError;
+  /** @type {number | undefined} since when another connection's lock keeps the writing side waiting */
+  #lockedSince;
   /** @type {(() => void) | undefined} called when nothing waits or runs any more */
   #whenIdle;
-  /** @type {Entry[] | undefined} calls for the time after closing, when it is to be opened again */
-  #early;
-  #isLogReady = false;
   #isCheckpointDue = false;
   #checkpointAt = CHECKPOINT_PAGES;
   /** Runs a function outside any transaction's context: events are nobody's call. */
@@ -70,74 +71,66 @@ class Turn {
   #hasLog;
   #syncsCommits;
 
-  /** @param {Required<import('../index').DatabaseConfig>} config */
-  constructor(config) {
+  /**
+   * @param {Required<import('../index').DatabaseConfig>} config
+   * @param {() => Promise<{ writer: Ledger, reader: Ledger | undefined }>} connect
+   */
+  constructor(config, connect) {
     this.#timeoutMs = config.timeout;
     this.#hasLog = config.enableWAL && !config.readonly && config.path !== ':memory:';
     this.#syncsCommits = this.#hasLog && config.synchronous === 'FULL';
+    this.#opened = this.#open(connect);
+    this.#opened.catch(() => {});
+  }
+
+  // --- life ---------------------------------------------------------------------------------
+
+  /** Resolves once it is open; calls made before that wait. */
+  get opened() {
+    return this.#opened;
   }
 
   get isOpen() {
     return this.#state === 'open';
   }
 
-  // --- life ---------------------------------------------------------------------------------
-
-  /** Lets calls wait from now on, though an earlier closing has still to end. */
-  expectOpen() {
-    this.#early = [];
-  }
-
-  /**
-   * Opens; calls made meanwhile wait.
-   *
-   * @param {() => Promise<{ writer: Ledger, reader: Ledger | undefined }>} connect
-   */
-  async open(connect) {
-    this.#state = 'opening';
-    this.#openError = undefined;
-    for (const entry of this.#early ?? []) this.#push(entry);
-    this.#early = undefined;
+  /** @param {() => Promise<{ writer: Ledger, reader: Ledger | undefined }>} connect */
+  async #open(connect) {
     try {
       const { writer, reader } = await connect();
       this.#writer = writer;
       this.#reader = reader;
     } catch (error) {
       this.#state = 'closed';
-      this.#openError = error;
       this.#rejectWaiting((entry) => notConnected(entry.operation, error));
       throw error;
     }
-    this.#isLogReady = false;
-    this.#checkpointAt = CHECKPOINT_PAGES;
     this.#state = 'open';
     this.#drain();
   }
 
-  /** Refuses new calls, lets queued writes end, rolls an open transaction back, and closes. */
+  /** Lets queued writes end, rolls an open transaction back, and closes. No call follows this one. */
   async close() {
-    this.#state = 'closing';
     this.#rejectWaiting(
       (entry) => notConnected(entry.operation),
       (entry) => entry.kind === 'transaction' || entry.canInterrupt,
     );
-    const writer = this.#writer;
-    if (this.#active?.canInterrupt) writer?.interrupt();
+    // A failure to open has been told to whoever asked to connect.
+    if (this.#state === 'opening') await this.#opened.catch(() => {});
+    if (this.#state === 'closed') return;
+    this.#state = 'closing';
+    if (this.#active?.canInterrupt) this.#writer?.interrupt();
     this.#transaction?.handle?.abort(notConnected('transaction'));
     if (this.#active || this.#queue.length > 0) {
       await new Promise((resolve) => {
         this.#whenIdle = () => resolve(undefined);
         this.#drain();
       });
-      this.#whenIdle = undefined;
     }
     await Promise.allSettled([this.#runningSync, this.#nextSync]);
-    const reader = this.#reader;
-    this.#writer = undefined;
-    this.#reader = undefined;
     try {
-      await reader?.close();
-      await writer?.close();
+      await this.#reader?.close();
+      await this.#writer?.close();
     } finally {
       this.#state = 'closed';
     }
@@ -205,27 +198,19 @@ class Turn {
    * @returns {Promise<any>}
    */
   #enqueue(call) {
-    if ((this.#state === 'closed' || this.#state === 'closing') && !this.#early) {
-      return Promise.reject(notConnected(call.operation, this.#openError));
+    if (this.#state === 'closing' || this.#state === 'closed') {
+      return Promise.reject(notConnected(call.operation));
     }
     if (this.#transaction?.expired) {
       return Promise.reject(behindTransaction(call.operation, performance.now() - this.#transaction.openedAt));
     }
     return new Promise((resolve, reject) => {
-      const entry = { isJob: false, canInterrupt: false, ...call, resolve, reject };
-      if (this.#early) {
-        this.#early.push(entry);
-        return;
-      }
-      this.#push(entry);
+      const queuedAt = performance.now();
+      const entry = { isJob: false, canInterrupt: false, ...call, queuedAt, resolve, reject };
+      if (entry.kind === 'write') this.#pendingWrites += 1;
+      this.#queue.push(entry);
       this.#drain();
     });
-  }
-
-  /** @param {Entry} entry */
-  #push(entry) {
-    if (entry.kind === 'write') this.#pendingWrites += 1;
-    this.#queue.push(entry);
   }
 
   /** Runs what can run, in order, until it must wait or its slice is over. */
@@ -277,20 +262,37 @@ class Turn {
   #start(entry) {
     const writer = /** @type {Ledger} */ (this.#writer);
     this.#active = entry;
-    const begin = () => this.#attempt(entry, writer, performance.now(), 0);
+    // A lock that is in the way already counts from when it began to be, or from the call.
+    const since = Math.max(entry.queuedAt, this.#lockedSince ?? performance.now());
     if (entry.isJob) {
-      Promise.resolve(entry.run(writer)).then(
+      runJob(entry, writer).then(
         (value) => this.#finish(entry, value),
         (error) => this.#fail(entry, error),
       );
-    } else if (this.#hasLog && !this.#isLogReady) {
-      // The log's first page would be synced by whoever writes it: not on this thread. When that
-      // cannot be (a lock), the write itself meets the same and says so.
-      this.#isLogReady = true;
-      writer.prepareLog().then(begin, begin);
     } else {
-      begin();
+      this.#prepare(entry, writer, since, 0);
     }
+  }
+
+  /**
+   * Lets another thread begin the log again when the next write would: its first page is synced by
+   * whoever writes it.
+   *
+   * @param {Entry} entry
+   * @param {Ledger} writer
+   * @param {number} since from when the timeout counts
+   * @param {number} attempts
+   */
+  #prepare(entry, writer, since, attempts) {
+    if (!this.#hasLog || !writer.startsLog) {
+      this.#attempt(entry, writer, since, attempts);
+      return;
+    }
+    writer.prepareLog(entry.operation).then(
+      () => this.#attempt(entry, writer, since, attempts),
+      (error) =>
+        this.#retryOrFail(entry, since, error, () => this.#prepare(entry, writer, since, attempts + 1), attempts),
+    );
   }
 
   /**
@@ -298,7 +300,7 @@ class Turn {
    *
    * @param {Entry} entry
    * @param {Ledger} ledger
-   * @param {number} since when the first attempt was made
+   * @param {number} since from when the timeout counts
    * @param {number} attempts
    */
   #attempt(entry, ledger, since, attempts) {
@@ -306,16 +308,36 @@ class Turn {
     try {
       value = entry.run(ledger);
     } catch (error) {
-      if (isLocked(error) && performance.now() - since < this.#timeoutMs) {
-        const pause = LOCK_PAUSES_MS[Math.min(attempts, LOCK_PAUSES_MS.length - 1)];
-        // Up to half as long again, so that waiting processes do not knock in step.
-        setTimeout(() => this.#attempt(entry, ledger, since, attempts + 1), pause * (1 + Math.random() / 2));
-        return;
-      }
-      this.#fail(entry, error);
+      const retry = () => {
+        // Whoever held the lock may have moved the log meanwhile.
+        if (entry === this.#active) this.#prepare(entry, ledger, since, attempts + 1);
+        else this.#attempt(entry, ledger, since, attempts + 1);
+      };
+      this.#retryOrFail(entry, since, error, retry, attempts);
       return;
     }
+    if (entry === this.#active) this.#lockedSince = undefined;
     this.#finish(entry, value);
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {number} since from when the timeout counts
+   * @param {unknown} error
+   * @param {() => void} retry
+   * @param {number} attempts
+   */
+  #retryOrFail(entry, since, error, retry, attempts) {
+    if (isLocked(error)) {
+      if (entry === this.#active) this.#lockedSince ??= since;
+      if (performance.now() - since < this.#timeoutMs) {
+        const pause = LOCK_PAUSES_MS[Math.min(attempts, LOCK_PAUSES_MS.length - 1)];
+        // Up to half as long again, so that waiting processes do not knock in step.
+        setTimeout(retry, pause * (1 + Math.random() / 2));
+        return;
+      }
+    }
+    this.#fail(entry, error);
   }
 
   /**
@@ -331,7 +353,7 @@ class Turn {
       this.#openTransaction(entry);
       return;
     }
-    this.#afterCommit().then(() => entry.resolve(value), entry.reject);
+    this.#afterCommit(entry.operation).then(() => entry.resolve(value), entry.reject);
     this.#release(entry);
   }
 
@@ -414,23 +436,28 @@ class Turn {
     try {
       await new Promise((resolve, reject) => {
         const run = () => writer.commit();
-        const entry = { operation: 'transaction', run, isJob: false, canInterrupt: false, resolve, reject };
-        this.#attempt({ kind: 'read', ...entry }, writer, performance.now(), 0);
+        const queuedAt = performance.now();
+        const entry = { operation: 'transaction', run, isJob: false, canInterrupt: false, queuedAt, resolve, reject };
+        this.#attempt({ kind: 'read', ...entry }, writer, queuedAt, 0);
       });
     } catch (error) {
       writer.rollBack();
       end();
       throw error;
     }
-    const acknowledged = this.#afterCommit();
+    const acknowledged = this.#afterCommit('transaction');
     end();
     return acknowledged;
   }
 
   // --- the log ------------------------------------------------------------------------------
 
-  /** What a commit leaves to do: the promise is the acknowledgement's. */
-  #afterCommit() {
+  /**
+   * What a commit leaves to do: the promise is the acknowledgement's.
+   *
+   * @param {string} operation the public method
+   */
+  #afterCommit(operation) {
     if (!this.#hasLog) return Promise.resolve();
     const pages = this.#writer?.logPages ?? 0;
     if (pages < CHECKPOINT_PAGES) {
@@ -440,7 +467,7 @@ class Turn {
       this.#checkpointAt = pages + CHECKPOINT_PAGES;
       this.#isCheckpointDue = true;
     }
-    return this.#syncsCommits ? this.#sync() : Promise.resolve();
+    return this.#syncsCommits ? this.#sync(operation) : Promise.resolve();
   }
 
   /** Lets writers wait, not block, while another thread moves the log into the file. */
@@ -452,26 +479,41 @@ class Turn {
       run: (ledger) => ledger.checkpoint(),
       isJob: true,
       canInterrupt: false,
+      queuedAt: performance.now(),
       resolve: () => {},
       // Nobody awaits a checkpoint. What it would have moved stays safe in the log.
       reject: (error) => this.#outside(() => process.emitWarning(/** @type {Error} */ (error))),
     });
   }
 
-  /** Waits until the disk has all commits made before the call; one sync serves many. */
-  #sync() {
+  /**
+   * Waits until the disk has all commits made before the call; one sync serves many.
+   *
+   * @param {string} operation the public method
+   */
+  #sync(operation) {
     if (!this.#nextSync) {
       const sync = Promise.resolve(this.#runningSync)
         .catch(() => {})
         .then(() => {
           this.#runningSync = sync;
           this.#nextSync = undefined;
-          return this.#writer?.syncLog();
+          return this.#writer?.syncLog(operation);
         });
       this.#nextSync = sync;
     }
     return this.#nextSync;
   }
+}
+
+/**
+ * Starts a job; one that fails before it has begun rejects like any other.
+ *
+ * @param {Entry} entry
+ * @param {Ledger} ledger
+ */
+async function runJob(entry, ledger) {
+  return entry.run(ledger);
 }
 
 /**

@@ -62,7 +62,11 @@ function testJavaScript() {
   run('npx', [...c8, `--reports-dir=${OUTPUT}`, ...test], { ...ENV, NAPI_RS_NATIVE_LIBRARY_PATH: ADDON });
 }
 
-/** Finds a tool of the LLVM that this Rust compiler is made of. */
+/**
+ * Finds a tool of the LLVM that this Rust compiler is made of.
+ *
+ * @param {string} name
+ */
 function findTool(name) {
   const [, major] = execFileSync('rustc', ['-vV'], { encoding: 'utf8' }).match(/LLVM version: (\d+)/) ?? [];
   const candidates = [

@@ -4,7 +4,7 @@
 //! text: they may be secrets. A message says what is wrong and what to do about it; the caller
 //! knows what it attempted (the Node layer puts the method's name in front).
 
-use crate::sqlite_code;
+use crate::{sqlite_code, wording};
 use std::path::PathBuf;
 
 /// The result of this crate's functions.
@@ -157,7 +157,7 @@ pub enum Error {
     #[error("{0}")]
     Busy(String),
     /// The connection is closed.
-    #[error("the connection is closed; open it again first")]
+    #[error("the connection is closed; open another")]
     Closed,
     /// The call is not possible inside, or outside, a transaction.
     #[error("{0}")]
@@ -191,6 +191,7 @@ pub enum Error {
 fn advice(extended_code: i32) -> &'static str {
     match extended_code {
         1555 | 2067 => "; a row with this key is there already, which was kept as it is",
+        23 => "; this statement is not possible here, leave it out",
         787 => "; it refers to a row that does not exist, create that first",
         _ => primary_advice(extended_code & 0xff),
     }
@@ -284,46 +285,44 @@ impl Error {
     }
 }
 
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::Error as Source;
-        let (extended_code, message) = match error {
-            Source::SqliteFailure(failure, message) => (
-                failure.extended_code,
-                message.unwrap_or_else(|| failure.to_string()),
-            ),
-            // Its Display holds the whole SQL text: only the message may travel.
-            Source::SqlInputError { error, msg, .. } => (error.extended_code, msg),
-            Source::MultipleStatement => {
-                return Self::argument("sql", "holds more than one statement; give one at a time");
-            }
-            Source::Empty => return Self::argument("sql", "holds no statement"),
-            other => return Self::Internal(other.to_string()),
-        };
-        Self::Sqlite {
-            extended_code,
-            message: shorten_quotes(&message),
+impl Error {
+    /// An error of preparing a caller's SQL: nothing is bound yet, so SQLite's message can hold
+    /// nothing but parts of that SQL.
+    pub(crate) fn of_sql(error: rusqlite::Error) -> Self {
+        match error {
+            rusqlite::Error::SqliteFailure(failure, Some(message)) => Self::Sqlite {
+                extended_code: failure.extended_code,
+                message: wording::without_texts(&message),
+            },
+            other => Self::from(other),
         }
     }
 }
 
-/// The longest quoted fragment of a caller's SQL that a message may repeat, in characters.
-const MAX_QUOTE_CHARS: usize = 24;
-
-/// Cuts quoted fragments short: SQLite quotes the rest of the SQL after an unfinished string.
-fn shorten_quotes(message: &str) -> String {
-    let (Some(start), Some(end)) = (message.find('"'), message.rfind('"')) else {
-        return message.to_owned();
-    };
-    let quoted = &message[start + 1..end.max(start + 1)];
-    if message.starts_with("unrecognized token") {
-        return format!("{}(not shown){}", &message[..start], &message[end + 1..]);
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error as Source;
+        match error {
+            // A message of a running statement may hold a bound value: only known ones pass.
+            Source::SqliteFailure(failure, message) => Self::Sqlite {
+                extended_code: failure.extended_code,
+                message: match message {
+                    Some(message) if wording::is_known(&message) => message,
+                    _ => rusqlite::ffi::code_to_str(failure.extended_code).to_owned(),
+                },
+            },
+            // Its Display holds the whole SQL text: only the message may travel.
+            Source::SqlInputError { error, msg, .. } => Self::Sqlite {
+                extended_code: error.extended_code,
+                message: wording::without_texts(&msg),
+            },
+            Source::MultipleStatement => {
+                Self::argument("sql", "holds more than one statement; give one at a time")
+            }
+            Source::Empty => Self::argument("sql", "holds no statement"),
+            other => Self::Internal(other.to_string()),
+        }
     }
-    if quoted.chars().count() <= MAX_QUOTE_CHARS {
-        return message.to_owned();
-    }
-    let kept: String = quoted.chars().take(MAX_QUOTE_CHARS).collect();
-    format!("{}\"{kept}…\"{}", &message[..start], &message[end + 1..])
 }
 
 #[cfg(test)]
@@ -354,21 +353,6 @@ mod tests {
         assert!(step.is_retryable());
         assert_eq!(step.errno(), Some(5));
         assert_eq!(step.code(), "DB_MIGRATION_FAILED");
-    }
-
-    #[test]
-    fn a_message_never_repeats_a_long_fragment_of_sql() {
-        let secret = "x".repeat(60);
-        assert!(!shorten_quotes(&format!("near \"{secret}\": syntax error")).contains(&secret));
-        assert_eq!(
-            shorten_quotes("unrecognized token: \"'token-of-a-user\""),
-            "unrecognized token: (not shown)"
-        );
-        assert_eq!(
-            shorten_quotes("near \"FORM\": syntax error"),
-            "near \"FORM\": syntax error"
-        );
-        assert_eq!(shorten_quotes("one \" only"), "one \" only");
     }
 
     #[test]

@@ -49,11 +49,13 @@ mod migration;
 #[cfg(feature = "node")]
 mod node;
 mod record;
+mod record_row;
 mod sqlite_code;
 #[cfg(test)]
 mod test_folder;
 mod timestamp;
 mod transaction;
+mod wording;
 
 pub use config::{
     DatabaseConfig, MAX_TIMEOUT_MS, MEMORY_PATH, MIN_TIMEOUT_MS, RawValue, Synchronous,

@@ -133,18 +133,7 @@ impl DatabaseManager {
 
     /// Calls a function of the ledger; a missing table becomes an error that says what to do.
     fn ledger<T>(&self, function: impl FnOnce(&rusqlite::Connection) -> Result<T>) -> Result<T> {
-        function(&self.connection).map_err(|error| match &error {
-            Error::Sqlite { message, .. }
-                if message
-                    .strip_prefix("no such table: ")
-                    .is_some_and(|table| {
-                        ledger::TABLES.contains(&table.trim_start_matches("main."))
-                    }) =>
-            {
-                Error::SchemaMissing
-            }
-            _ => error,
-        })
+        function(&self.connection).map_err(ledger::explain)
     }
 
     /// Brings the schema to [`SCHEMA_VERSION`](crate::SCHEMA_VERSION); does nothing when it is there.

@@ -6,7 +6,8 @@
 //! (<https://www.sqlite.org/lang_transaction.html>). This module may not know tables.
 
 use crate::error::{Error, Result};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior, ffi};
+use std::ffi::{c_char, c_int, c_void};
 
 /// Runs `work` inside a transaction, or inside a savepoint when one is open already.
 ///
@@ -101,8 +102,8 @@ pub(crate) fn begin_as(connection: &Connection, behavior: TransactionBehavior) -
 pub(crate) fn commit(connection: &Connection) -> Result<()> {
     if connection.is_autocommit() {
         return Err(Error::TransactionState(
-            "the transaction is over already: SQLite rolled it back after an earlier error, \
-             or a statement ended it; nothing of it was kept",
+            "the transaction is over already: SQLite rolled it back after an error, or a statement \
+             of yours ended it; look what was kept",
         ));
     }
     execute(connection, "COMMIT").inspect_err(|error| {
@@ -137,6 +138,42 @@ pub(crate) fn roll_back_savepoint(connection: &Connection) -> Result<()> {
     }
     execute(connection, savepoint!("ROLLBACK TO"))?;
     release_savepoint(connection)
+}
+
+/// Forbids, or allows again, statements that begin or end a transaction; savepoints stay.
+///
+/// A migration's step is given a connection inside a transaction that is not its own to end.
+#[allow(unsafe_code)]
+pub(crate) fn forbid_control(connection: &Connection, forbid: bool) -> Result<()> {
+    unsafe extern "C" fn authorize(
+        _: *mut c_void,
+        action: c_int,
+        _: *const c_char,
+        _: *const c_char,
+        _: *const c_char,
+        _: *const c_char,
+    ) -> c_int {
+        match action {
+            ffi::SQLITE_TRANSACTION => ffi::SQLITE_DENY,
+            _ => ffi::SQLITE_OK,
+        }
+    }
+    // SAFETY: the handle is open and used by this thread alone; the callback is a function
+    // without state, valid for as long as the program.
+    let code = unsafe {
+        ffi::sqlite3_set_authorizer(
+            connection.handle(),
+            forbid.then_some(authorize as _),
+            std::ptr::null_mut(),
+        )
+    };
+    if code == ffi::SQLITE_OK {
+        Ok(())
+    } else {
+        Err(Error::Internal(
+            "a migration's step could not be fenced in".into(),
+        ))
+    }
 }
 
 fn execute(connection: &Connection, sql: &str) -> Result<()> {

@@ -1,8 +1,21 @@
-'use strict';
-
 /** A process that does everything that could wait for the disk. */
 
+const { spawnSync } = require('node:child_process');
 const { DatabaseManager } = require('../../index.js');
+
+const CHECKPOINT = `
+  const { createConnection } = require(process.argv[1]);
+  const connection = createConnection({ path: process.argv[2] });
+  connection.get('PRAGMA wal_checkpoint(TRUNCATE)');
+  connection.close();`;
+
+/** Lets another process move the whole log into the file: the next write begins it again. */
+function checkpointElsewhere(file) {
+  const env = { ...process.env };
+  delete env.LD_PRELOAD;
+  const { status } = spawnSync(process.execPath, ['-e', CHECKPOINT, require.resolve('../../index.js'), file], { env });
+  if (status !== 0) throw new Error('the other process failed');
+}
 
 const [file, synchronous] = process.argv.slice(2);
 const hash = (n) => ({
@@ -25,6 +38,10 @@ const hash = (n) => ({
       for (let n = 0; n < 1500; n += 1) await db.addFileHash(hash(round * 10_000 + 5_000 + n));
     });
     await db.setConfig('round', round);
+    checkpointElsewhere(file);
+    await db.setConfig('behind a checkpoint', round);
+    checkpointElsewhere(file);
+    await db.transaction(() => db.setConfig('behind another', round));
     await db.vacuum();
     await db.analyze();
     await db.addFileHash(hash(round * 10_000 + 9_000));

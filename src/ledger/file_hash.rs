@@ -1,10 +1,10 @@
 //! Owns the table `file_hashes`: which contents are uploaded already.
 
-use super::row::RecordRow;
 use crate::error::Result;
 use crate::record::{
     FileHash, NewFileHash, OnConflict, UploadService, check_counter, check_not_empty,
 };
+use crate::record_row::RecordRow;
 use crate::timestamp;
 use rusqlite::{Connection, Row, params};
 

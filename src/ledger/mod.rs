@@ -3,14 +3,28 @@
 //! Functions take a connection and never open, begin or commit anything: the caller decides
 //! what belongs together.
 
+use crate::error::Error;
+
 pub(crate) mod file_hash;
-mod row;
 pub(crate) mod session;
 pub(crate) mod setting;
 pub(crate) mod stats;
 pub(crate) mod upload_error;
 
-pub(crate) use setting::write_last_vacuum;
+pub(crate) use setting::{read_last_vacuum, write_last_vacuum};
 
 /// The ledger's tables.
-pub(crate) const TABLES: [&str; 4] = ["upload_sessions", "file_hashes", "upload_errors", "config"];
+const TABLES: [&str; 4] = ["upload_sessions", "file_hashes", "upload_errors", "config"];
+
+/// Turns a complaint about a missing table of the ledger into one that says what to do.
+pub(crate) fn explain(error: Error) -> Error {
+    let is_ours = |table: &str| TABLES.contains(&table.trim_start_matches("main."));
+    match &error {
+        Error::Sqlite { message, .. }
+            if message.strip_prefix("no such table: ").is_some_and(is_ours) =>
+        {
+            Error::SchemaMissing
+        }
+        _ => error,
+    }
+}

@@ -1,11 +1,11 @@
 //! Owns the table `upload_sessions`.
 
-use super::row::RecordRow;
 use crate::error::{Error, Result};
 use crate::record::{
     MAX_SAFE_INTEGER, NewSession, SessionChanges, SessionDeltas, SessionStatus, UploadSession,
     check_counter, check_not_empty,
 };
+use crate::record_row::RecordRow;
 use crate::timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params};

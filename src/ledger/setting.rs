@@ -2,9 +2,9 @@
 //!
 //! One key is reserved for the package itself; callers neither see nor touch it.
 
-use super::row::RecordRow;
 use crate::error::{Error, Result};
 use crate::record::ConfigRecord;
+use crate::record_row::RecordRow;
 use crate::timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 

@@ -1,8 +1,8 @@
 //! Owns the table `upload_errors`: what failed, where, and how often it was tried again.
 
-use super::row::RecordRow;
 use crate::error::{Error, Result};
 use crate::record::{MAX_SAFE_INTEGER, NewUploadError, UploadError, check_counter};
+use crate::record_row::RecordRow;
 use crate::timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 

@@ -12,6 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ffi};
 use std::ptr;
+use std::time::Duration;
 
 /// Moves the log's pages into the file and, when none is left behind, starts the log anew.
 pub(crate) fn checkpoint(config: &DatabaseConfig) -> Result<()> {
@@ -22,8 +23,14 @@ pub(crate) fn checkpoint(config: &DatabaseConfig) -> Result<()> {
 
 /// Makes sure that the next write need not start the log: the first one syncs its header on the
 /// thread that writes.
+///
+/// # Errors
+///
+/// A lock that is in the way, at once: whoever asked knows how long to wait.
 pub(crate) fn prepare_log(config: &DatabaseConfig) -> Result<()> {
-    start_log_anew(&connection::open(config, Role::Blocking)?)
+    let connection = connection::open(config, Role::Blocking)?;
+    connection.busy_timeout(Duration::ZERO)?;
+    start_log_anew(&connection)
 }
 
 /// Empties the log's file, as far as readers allow.
@@ -82,10 +89,16 @@ fn sync_journal_file(connection: &Connection) -> Result<()> {
     }
 }
 
+/// Says whether all of the log is in the file: the next write would begin the log again, and
+/// sync its first page on the thread that writes.
+pub(crate) fn next_write_starts_log(connection: &Connection) -> Result<bool> {
+    let (log_pages, moved_pages) = run(connection, CheckpointMode::NOOP)?;
+    Ok(log_pages <= moved_pages)
+}
+
 /// Writes one page that changes nothing, when the next write would begin the log again.
 fn start_log_anew(connection: &Connection) -> Result<()> {
-    let (log_pages, moved_pages) = run(connection, CheckpointMode::NOOP)?;
-    if log_pages > moved_pages {
+    if !next_write_starts_log(connection)? {
         return Ok(());
     }
     transaction::run(connection, || {

@@ -4,5 +4,5 @@
 mod checkpoint;
 mod vacuum;
 
-pub(crate) use checkpoint::{checkpoint, close, prepare_log, sync_log};
+pub(crate) use checkpoint::{checkpoint, close, next_write_starts_log, prepare_log, sync_log};
 pub(crate) use vacuum::{analyze, analyze_with, vacuum, vacuum_with};

@@ -3,7 +3,7 @@
 use crate::config::DatabaseConfig;
 use crate::connection::{self, Role};
 use crate::error::{Error, Result};
-use crate::ledger::write_last_vacuum;
+use crate::ledger::{self, read_last_vacuum, write_last_vacuum};
 use crate::maintenance::checkpoint::truncate_log;
 use crate::timestamp;
 use rusqlite::{Connection, InterruptHandle};
@@ -23,6 +23,8 @@ pub(crate) fn vacuum(config: &DatabaseConfig, on_open: impl FnOnce(InterruptHand
 /// As [`vacuum`], on a connection that the caller has.
 pub(crate) fn vacuum_with(connection: &Connection) -> Result<()> {
     require_no_transaction(connection)?;
+    // Before the long work: without the ledger's tables its time could not be kept.
+    read_last_vacuum(connection).map_err(ledger::explain)?;
     connection.execute_batch("VACUUM")?;
     write_last_vacuum(connection, &timestamp::now())
 }

@@ -5,10 +5,13 @@
 use crate::error::Result;
 use crate::migration::v1;
 use crate::record::SchemaVersion;
+use crate::record_row::RecordRow;
 use crate::timestamp;
 use rusqlite::{Connection, params};
 
 const TABLE: &str = "schema_migrations";
+
+const COLUMNS: &[&str] = &["version", "applied_at", "description"];
 
 /// Makes the table, in version 1's form, when it is not there.
 pub(crate) fn create_table(connection: &Connection) -> Result<()> {
@@ -17,25 +20,45 @@ pub(crate) fn create_table(connection: &Connection) -> Result<()> {
 
 /// Reads the history, oldest version first; a file without the table has none.
 pub(crate) fn read_history(connection: &Connection) -> Result<Vec<SchemaVersion>> {
-    let exists = connection
-        .prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?
-        .exists([TABLE])?;
-    if !exists {
+    if !exists(connection)? {
         return Ok(Vec::new());
     }
     let mut statement = connection.prepare_cached(
         "SELECT version, applied_at, description FROM schema_migrations ORDER BY version",
     )?;
-    let rows = statement.query_map([], |row| {
-        Ok(SchemaVersion {
-            version: row.get(0)?,
-            applied_at: timestamp::from_stored(
-                row.get::<_, Option<String>>(1)?.unwrap_or_default(),
-            ),
-            description: row.get(2)?,
-        })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let mut rows = statement.query([])?;
+    let mut history = Vec::new();
+    while let Some(row) = rows.next()? {
+        let row = RecordRow::new(row, TABLE, COLUMNS);
+        history.push(SchemaVersion {
+            version: row.counter(0)?,
+            applied_at: timestamp::from_stored(row.optional_text(1)?.unwrap_or_default()),
+            description: row.optional_text(2)?,
+        });
+    }
+    Ok(history)
+}
+
+/// Reads the versions of the history alone, oldest first: what else another tool wrote there
+/// cannot stand in their way.
+pub(crate) fn read_versions(connection: &Connection) -> Result<Vec<i64>> {
+    if !exists(connection)? {
+        return Ok(Vec::new());
+    }
+    let mut statement =
+        connection.prepare_cached("SELECT version FROM schema_migrations ORDER BY version")?;
+    let mut rows = statement.query([])?;
+    let mut versions = Vec::new();
+    while let Some(row) = rows.next()? {
+        versions.push(RecordRow::new(row, TABLE, COLUMNS).counter(0)?);
+    }
+    Ok(versions)
+}
+
+fn exists(connection: &Connection) -> Result<bool> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?
+        .exists([TABLE])?)
 }
 
 /// Adds a version to the history.

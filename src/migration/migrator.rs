@@ -114,9 +114,10 @@ impl Migrator {
     ///
     /// SQLite's own.
     pub fn current_version(connection: &Connection) -> Result<i64> {
-        Ok(Self::history(connection)?
+        Ok(history::read_versions(connection)?
             .last()
-            .map_or(0, |row| row.version))
+            .copied()
+            .unwrap_or(0))
     }
 
     /// Returns the versions that the file has seen, oldest first.
@@ -192,9 +193,9 @@ impl Migrator {
     pub fn rollback(&self, connection: &Connection, to_version: i64) -> Result<Vec<i64>> {
         let newest = |connection| Self::current_version(connection);
         check_rollback(to_version, newest(connection)?)?;
-        for row in Self::history(connection)? {
-            if row.version > to_version {
-                self.require_down(row.version)?;
+        for version in history::read_versions(connection)? {
+            if version > to_version {
+                self.require_down(version)?;
             }
         }
         let mut undone = Vec::new();
@@ -206,7 +207,7 @@ impl Migrator {
                     return Ok(None);
                 }
                 let (migration, down) = self.require_down(version)?;
-                down.run(connection)
+                run_fenced(connection, || down.run(connection))
                     .and_then(|()| remove_step(connection, version))
                     .map_err(|source| step_error(migration, source))?;
                 Ok::<_, Error>(Some(version))
@@ -219,9 +220,7 @@ impl Migrator {
 
     fn apply(&self, connection: &Connection, version: i64) -> Result<i64> {
         let migration = self.find(version)?;
-        migration
-            .up
-            .run(connection)
+        run_fenced(connection, || migration.up.run(connection))
             .and_then(|()| finish_step(connection, version, &migration.description))
             .map_err(|source| step_error(migration, source))?;
         Ok(version)
@@ -311,10 +310,7 @@ pub(crate) fn check_versions(versions: &[i64]) -> Result<()> {
 /// [`Error::SchemaTooNew`] for a file from the future, [`Error::MigrationOrder`] for a history
 /// with gaps: a step may never be applied behind a later one.
 pub(crate) fn pending_versions(connection: &Connection, known: &[i64]) -> Result<Vec<i64>> {
-    let applied: Vec<i64> = history::read_history(connection)?
-        .iter()
-        .map(|row| row.version)
-        .collect();
+    let applied = history::read_versions(connection)?;
     let newest_applied = applied.last().copied().unwrap_or(0);
     let newest_known = known.last().copied().unwrap_or(0);
     if newest_applied > newest_known {
@@ -364,9 +360,7 @@ pub(crate) fn remove_step(connection: &Connection, version: i64) -> Result<()> {
 /// Applies version 1 alone, when the file has not seen it.
 pub(crate) fn initialize_v1(connection: &Connection) -> Result<()> {
     transaction::run(connection, || {
-        let seen = history::read_history(connection)?
-            .iter()
-            .any(|row| row.version == SCHEMA_VERSION);
+        let seen = history::read_versions(connection)?.contains(&SCHEMA_VERSION);
         v1::apply(connection)?;
         if seen {
             Ok(())
@@ -398,6 +392,14 @@ fn check_foreign_keys(connection: &Connection) -> Result<()> {
             count: tables.len(),
         }),
     }
+}
+
+/// Runs a step's own SQL or code, which may not end the transaction that it runs in.
+fn run_fenced<T>(connection: &Connection, step: impl FnOnce() -> Result<T>) -> Result<T> {
+    transaction::forbid_control(connection, true)?;
+    let outcome = step();
+    transaction::forbid_control(connection, false)?;
+    outcome
 }
 
 /// Foreign keys' enforcement, off while steps run.

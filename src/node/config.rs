@@ -12,10 +12,15 @@ use napi::{Env, ValueType, sys};
 use napi_derive::napi;
 use std::ptr;
 
-/// Validates a configuration and returns it with every default filled in.
+/// Validates a configuration and returns it with every default filled in; `operation` is the
+/// public name that was called.
 #[napi(ts_return_type = "Required<import('./index').DatabaseConfig>")]
-pub fn validate_config(env: &Env, config: Unknown<'_>) -> napi::Result<Record<DatabaseConfig>> {
-    call(env, "validateConfig", || Ok(Record(read_config(config)?)))
+pub fn validate_config(
+    env: &Env,
+    config: Unknown<'_>,
+    operation: String,
+) -> napi::Result<Record<DatabaseConfig>> {
+    call(env, &operation, || Ok(Record(read_config(config)?)))
 }
 
 /// Reads and validates a configuration.
@@ -37,7 +42,11 @@ pub(super) fn read_config(config: Unknown<'_>) -> Result<DatabaseConfig, Failure
             ValueType::Undefined | ValueType::Null => RawValue::Absent,
             ValueType::Boolean => RawValue::Bool(boolean(&value)?),
             ValueType::Number => RawValue::Number(value.number()?),
-            ValueType::String => RawValue::Text(value.string_content()?),
+            ValueType::String => match value.string_content() {
+                Ok(text) => RawValue::Text(text),
+                Err(Failure::Ledger(_)) => RawValue::Other("a string with a lone surrogate"),
+                Err(exception) => return Err(exception),
+            },
             other => RawValue::Other(kind_name(other)),
         };
         options.push((name, raw));
@@ -75,12 +84,16 @@ fn own_names(object: &Argument<'_>) -> Result<Vec<String>, Failure> {
             check(env, unsafe {
                 sys::napi_get_element(env, names, index, &raw mut value)
             })?;
-            Argument {
+            let name = Argument {
                 field: "config",
                 env,
                 value,
+            };
+            match name.text() {
+                // No option is called so: the report says that it is not known.
+                Err(Failure::Ledger(_)) => Ok("an option whose name is not well-formed".to_owned()),
+                name => name,
             }
-            .text()
         })
         .collect()
 }

@@ -5,8 +5,8 @@
 
 use super::config::read_config;
 use super::error::{Failure, call};
-use super::open_file::OpenFile;
-use super::statement::{Rows, parameter_names, read_parameters, take_rows};
+use super::open_file::{OpenFile, Owner};
+use super::statement::{Rows, parameter_names, read_parameters, take_rows, take_rows_whole};
 use super::value::Argument;
 use crate::config::DatabaseConfig;
 use crate::connection::{self, Role};
@@ -27,6 +27,14 @@ pub struct Connection {
     handle: RefCell<Option<rusqlite::Connection>>,
     config: DatabaseConfig,
     file: Arc<OpenFile>,
+    owner: Owner,
+}
+
+impl Drop for Connection {
+    /// A forgotten handle's transaction is over: SQLite rolls it back as it closes.
+    fn drop(&mut self) {
+        self.file.release(self.owner);
+    }
 }
 
 /// What a statement is, found out when it is prepared.
@@ -50,8 +58,8 @@ pub struct RunResult {
 }
 
 impl Connection {
-    pub(super) fn owner(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+    pub(super) fn owner(&self) -> Owner {
+        self.owner
     }
 
     pub(super) fn file(&self) -> &OpenFile {
@@ -82,13 +90,13 @@ impl Connection {
     ) -> napi::Result<T> {
         let (sql, names) = self.run_work(env, operation, |handle| {
             let sql = read_sql(sql)?;
-            let statement = handle.prepare_cached(&sql)?;
+            let statement = handle.prepare_cached(&sql).map_err(Error::of_sql)?;
             let names = parameter_names(&statement);
             Ok((sql, names))
         })?;
         let values = call(env, operation, || read_parameters(params, &names))?;
         self.run_work(env, operation, |handle| {
-            let mut statement = handle.prepare_cached(&sql)?;
+            let mut statement = handle.prepare_cached(&sql).map_err(Error::of_sql)?;
             self.check_write(&statement)?;
             statement.clear_bindings();
             for (index, value) in values.iter().enumerate() {
@@ -102,7 +110,7 @@ impl Connection {
         if statement.readonly() {
             Ok(())
         } else {
-            self.file.check_write(self.owner())
+            self.file.check_write(self.owner)
         }
     }
 }
@@ -118,14 +126,15 @@ fn read_sql(sql: Unknown<'_>) -> std::result::Result<String, Failure> {
 
 #[napi]
 impl Connection {
-    /// Opens a database.
+    /// Opens a database; `operation` is the public name that was called.
     #[napi(factory)]
-    pub fn open(env: &Env, config: Unknown<'_>) -> napi::Result<Self> {
-        call(env, "createConnection", || {
+    pub fn open(env: &Env, config: Unknown<'_>, operation: String) -> napi::Result<Self> {
+        call(env, &operation, || {
             let config = read_config(config)?;
             let handle = connection::open(&config, Role::Blocking)?;
             Ok(Self {
                 file: OpenFile::of(&config),
+                owner: Owner::new(),
                 handle: RefCell::new(Some(handle)),
                 config,
             })
@@ -169,7 +178,7 @@ impl Connection {
     #[napi]
     pub fn close(&self, env: &Env) -> napi::Result<()> {
         call(env, "close", || {
-            self.file.release(self.owner());
+            self.file.release(self.owner);
             if let Some(handle) = self.handle.borrow_mut().take() {
                 handle.close().map_err(|(_, error)| error)?;
             }
@@ -181,7 +190,9 @@ impl Connection {
     #[napi]
     pub fn prepare(&self, env: &Env, sql: Unknown<'_>) -> napi::Result<StatementInfo> {
         self.run_work(env, "prepare", |handle| {
-            let statement = handle.prepare_cached(&read_sql(sql)?)?;
+            let statement = handle
+                .prepare_cached(&read_sql(sql)?)
+                .map_err(Error::of_sql)?;
             Ok(StatementInfo {
                 reader: statement.column_count() > 0,
                 readonly: statement.readonly(),
@@ -194,25 +205,27 @@ impl Connection {
     #[napi]
     pub fn run(&self, env: &Env, sql: Unknown<'_>, params: Unknown<'_>) -> napi::Result<RunResult> {
         self.run_statement(env, "run", sql, params, |handle, statement| {
-            let before = handle.total_changes();
+            let before = (handle.total_changes(), handle.last_insert_rowid());
             let mut rows = statement.raw_query();
             while rows.next()?.is_some() {}
             drop(rows);
             // `changes()` keeps the number of an earlier statement when this one changes no row.
-            let changes = if handle.total_changes() == before {
+            let changes = if handle.total_changes() == before.0 {
                 0
             } else {
                 handle.changes()
             };
             let last_insert_rowid = handle.last_insert_rowid();
-            if last_insert_rowid.unsigned_abs() > MAX_SAFE_INTEGER as u64 {
+            let is_safe = last_insert_rowid.unsigned_abs() <= MAX_SAFE_INTEGER as u64;
+            if !is_safe && last_insert_rowid != before.1 {
                 return Err(Error::IntegerRange {
                     what: "lastInsertRowid (the statement has done its work)".into(),
                 });
             }
             Ok(RunResult {
                 changes: changes as i64,
-                last_insert_rowid,
+                // An earlier statement's, which was told then that it cannot be held.
+                last_insert_rowid: if is_safe { last_insert_rowid } else { 0 },
             })
         })
     }
@@ -220,16 +233,16 @@ impl Connection {
     /// Runs a statement and gives its first row.
     #[napi(ts_return_type = "[string[], unknown[]]")]
     pub fn get(&self, env: &Env, sql: Unknown<'_>, params: Unknown<'_>) -> napi::Result<Rows> {
-        self.run_statement(env, "get", sql, params, |_, statement| {
-            take_rows(statement, 1)
+        self.run_statement(env, "get", sql, params, |handle, statement| {
+            take_rows_whole(handle, statement, 1)
         })
     }
 
     /// Runs a statement and gives all its rows.
     #[napi(ts_return_type = "[string[], unknown[]]")]
     pub fn all(&self, env: &Env, sql: Unknown<'_>, params: Unknown<'_>) -> napi::Result<Rows> {
-        self.run_statement(env, "all", sql, params, |_, statement| {
-            take_rows(statement, usize::MAX)
+        self.run_statement(env, "all", sql, params, |handle, statement| {
+            take_rows_whole(handle, statement, usize::MAX)
         })
     }
 
@@ -239,7 +252,7 @@ impl Connection {
         self.run_work(env, "exec", |handle| {
             let sql = read_sql(sql)?;
             let mut batch = Batch::new(handle, &sql);
-            while let Some(mut statement) = batch.next()? {
+            while let Some(mut statement) = batch.next().map_err(Error::of_sql)? {
                 self.check_write(&statement)?;
                 let mut rows = statement.raw_query();
                 while rows.next()?.is_some() {}
@@ -253,7 +266,9 @@ impl Connection {
     pub fn pragma(&self, env: &Env, source: Unknown<'_>) -> napi::Result<Rows> {
         self.run_work(env, "pragma", |handle| {
             let source = read_sql(source)?;
-            let mut statement = handle.prepare(&format!("PRAGMA {source}"))?;
+            let mut statement = handle
+                .prepare(&format!("PRAGMA {source}"))
+                .map_err(Error::of_sql)?;
             self.check_write(&statement)?;
             Ok(take_rows(&mut statement, usize::MAX)?)
         })
@@ -275,7 +290,7 @@ impl Connection {
                 transaction::open_savepoint(handle)?;
             } else {
                 if !matches!(behavior, TransactionBehavior::Deferred) {
-                    self.file.check_write(self.owner())?;
+                    self.file.check_write(self.owner)?;
                 }
                 transaction::begin_as(handle, behavior)?;
             }

@@ -47,23 +47,24 @@ pub fn check_migration_versions(env: &Env, versions: Vec<f64>) -> napi::Result<(
 fn read_versions(versions: &[f64]) -> Result<Vec<i64>, Failure> {
     versions
         .iter()
-        .map(|version| {
-            let whole = version.fract() == 0.0 && version.abs() <= crate::MAX_SAFE_INTEGER as f64;
-            if whole {
-                Ok(*version as i64)
-            } else {
-                Err(Error::argument("version", "must be a whole number").into())
-            }
-        })
+        .map(|version| read_version("version", *version))
         .collect()
+}
+
+fn read_version(field: &str, version: f64) -> Result<i64, Failure> {
+    if version.fract() == 0.0 && version.abs() <= crate::MAX_SAFE_INTEGER as f64 {
+        Ok(version as i64)
+    } else {
+        Err(Error::argument(field, "is a number out of range; give a whole number").into())
+    }
 }
 
 #[napi]
 impl Connection {
     /// The file's schema version.
     #[napi]
-    pub fn schema_version(&self, env: &Env) -> napi::Result<i64> {
-        self.run_work(env, "getCurrentVersion", |handle| {
+    pub fn schema_version(&self, env: &Env, operation: String) -> napi::Result<i64> {
+        self.run_work(env, &operation, |handle| {
             Ok(Migrator::current_version(handle)?)
         })
     }
@@ -76,10 +77,24 @@ impl Connection {
         })
     }
 
-    /// The versions of a list that the file has not seen.
+    /// The versions that the file has seen.
     #[napi]
-    pub fn pending_migrations(&self, env: &Env, versions: Vec<f64>) -> napi::Result<Vec<i64>> {
-        self.run_work(env, "migrate", |handle| {
+    pub fn applied_versions(&self, env: &Env, operation: String) -> napi::Result<Vec<i64>> {
+        self.run_work(env, &operation, |handle| {
+            Ok(migration::read_versions(handle)?)
+        })
+    }
+
+    /// The versions of a list that the file has not seen; here and below, `operation` is the
+    /// public method that was called.
+    #[napi]
+    pub fn pending_migrations(
+        &self,
+        env: &Env,
+        operation: String,
+        versions: Vec<f64>,
+    ) -> napi::Result<Vec<i64>> {
+        self.run_work(env, &operation, |handle| {
             Ok(migration::pending_versions(
                 handle,
                 &read_versions(&versions)?,
@@ -91,7 +106,7 @@ impl Connection {
     #[napi]
     pub fn check_rollback(&self, env: &Env, to_version: f64) -> napi::Result<()> {
         self.run_work(env, "rollback", |handle| {
-            let target = read_versions(&[to_version])?[0];
+            let target = read_version("toVersion", to_version)?;
             Ok(migration::check_rollback(
                 target,
                 Migrator::current_version(handle)?,
@@ -103,14 +118,15 @@ impl Connection {
     ///
     /// Answers whether enforcement was on, for `end_migration`.
     #[napi]
-    pub fn begin_migration(&self, env: &Env) -> napi::Result<bool> {
-        self.run_work(env, "migrate", |handle| {
+    pub fn begin_migration(&self, env: &Env, operation: String) -> napi::Result<bool> {
+        self.run_work(env, &operation, |handle| {
             self.file().check_write(self.owner())?;
             let lock = Lock::take(handle)?;
             if let Err(error) = transaction::begin(handle) {
                 lock.release(handle)?;
                 return Err(error.into());
             }
+            transaction::forbid_control(handle, true)?;
             self.file().hold(self.owner());
             Ok(lock.into_foreign_keys())
         })
@@ -118,8 +134,15 @@ impl Connection {
 
     /// Ends a step: keeps it when `keep` is true, else undoes it.
     #[napi]
-    pub fn end_migration(&self, env: &Env, keep: bool, foreign_keys: bool) -> napi::Result<()> {
-        self.run_work(env, "migrate", |handle| {
+    pub fn end_migration(
+        &self,
+        env: &Env,
+        operation: String,
+        keep: bool,
+        foreign_keys: bool,
+    ) -> napi::Result<()> {
+        self.run_work(env, &operation, |handle| {
+            transaction::forbid_control(handle, false)?;
             let outcome = if keep {
                 transaction::commit(handle)
             } else {
@@ -191,6 +214,9 @@ impl Connection {
     ) -> napi::Result<()> {
         self.run_work(env, "recordMigration", |handle| {
             let version = Argument::new("version", version).counter()?;
+            if version == 0 {
+                return Err(Error::argument("version", "must be 1 or more").into());
+            }
             let description = Argument::new("description", description).text()?;
             self.file().check_write(self.owner())?;
             transaction::run(handle, || {

@@ -7,6 +7,7 @@
 use crate::config::DatabaseConfig;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::ThreadId;
 
@@ -14,6 +15,18 @@ use std::thread::ThreadId;
 type FileKey = (u64, u64);
 #[cfg(not(unix))]
 type FileKey = std::path::PathBuf;
+
+/// Whoever may hold a file's write lock: one handle of this process.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owner(u64);
+
+impl Owner {
+    /// Makes an owner that is like no other.
+    pub(super) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// One open database file of this process.
 #[derive(Default)]
@@ -25,8 +38,7 @@ pub(super) struct OpenFile {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Holder {
     thread: ThreadId,
-    /// The address of the holder's own object.
-    owner: usize,
+    owner: Owner,
 }
 
 impl OpenFile {
@@ -47,7 +59,7 @@ impl OpenFile {
     }
 
     /// Notes that `owner`'s asynchronous transaction holds the write lock from now on.
-    pub(super) fn hold(&self, owner: usize) {
+    pub(super) fn hold(&self, owner: Owner) {
         *lock(&self.holder) = Some(Holder {
             thread: std::thread::current().id(),
             owner,
@@ -55,7 +67,7 @@ impl OpenFile {
     }
 
     /// Notes that `owner`'s asynchronous transaction is over.
-    pub(super) fn release(&self, owner: usize) {
+    pub(super) fn release(&self, owner: Owner) {
         let mut holder = lock(&self.holder);
         if holder.is_some_and(|holder| holder.owner == owner) {
             *holder = None;
@@ -63,7 +75,7 @@ impl OpenFile {
     }
 
     /// Refuses a synchronous write that this thread's own event loop would wait for.
-    pub(super) fn check_write(&self, owner: usize) -> Result<()> {
+    pub(super) fn check_write(&self, owner: Owner) -> Result<()> {
         match *lock(&self.holder) {
             Some(holder)
                 if holder.owner != owner && holder.thread == std::thread::current().id() =>
@@ -122,18 +134,19 @@ mod tests {
 
     #[test]
     fn only_another_owner_on_the_same_thread_is_refused() {
+        let (one, two) = (Owner::new(), Owner::new());
         let file = Arc::<OpenFile>::default();
-        file.check_write(1).unwrap();
-        file.hold(1);
-        file.check_write(1).unwrap();
-        assert_eq!(file.check_write(2).unwrap_err().code(), "DB_BUSY");
+        file.check_write(one).unwrap();
+        file.hold(one);
+        file.check_write(one).unwrap();
+        assert_eq!(file.check_write(two).unwrap_err().code(), "DB_BUSY");
         let elsewhere = Arc::clone(&file);
-        std::thread::spawn(move || elsewhere.check_write(2).unwrap())
+        std::thread::spawn(move || elsewhere.check_write(two).unwrap())
             .join()
             .unwrap();
-        file.release(2);
-        assert!(file.check_write(2).is_err());
-        file.release(1);
-        file.check_write(2).unwrap();
+        file.release(two);
+        assert!(file.check_write(two).is_err());
+        file.release(one);
+        file.check_write(two).unwrap();
     }
 }

@@ -11,10 +11,12 @@ use super::error::Failure;
 use super::value::{Argument, check};
 use crate::error::Error;
 use crate::record::MAX_SAFE_INTEGER;
+use crate::transaction;
+use crate::wording::is_name;
 use napi::bindgen_prelude::{BigInt, BufferSlice, FromNapiValue, Null, ToNapiValue, Unknown};
 use napi::{Env, ValueType, sys};
-use rusqlite::Statement;
 use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, Statement};
 use std::ptr;
 
 /// What a statement's parameters are called; an unnamed one has no name.
@@ -242,7 +244,11 @@ pub(super) fn take_rows(statement: &mut Statement<'_>, limit: usize) -> Result<R
             for index in 0..count {
                 let value = row.get_ref(index)?;
                 cells.push(own_cell(value).map_err(|problem| {
-                    let column = row.as_ref().column_name(index).unwrap_or("?").to_owned();
+                    // A column without a name of its own is called by its whole expression.
+                    let column = match row.as_ref().column_name(index) {
+                        Ok(name) if is_name(name) => name.to_owned(),
+                        _ => format!("number {}", index + 1),
+                    };
                     match problem {
                         CellProblem::Integer => Error::IntegerRange {
                             what: format!("column {column}"),
@@ -258,6 +264,26 @@ pub(super) fn take_rows(statement: &mut Statement<'_>, limit: usize) -> Result<R
     // given it other columns.
     let columns = statement.column_names().map(str::to_owned).collect();
     Ok(Rows { columns, cells })
+}
+
+/// As [`take_rows`]; a statement that writes and gives rows (RETURNING) is undone when a row
+/// cannot be given.
+pub(super) fn take_rows_whole(
+    handle: &Connection,
+    statement: &mut Statement<'_>,
+    limit: usize,
+) -> Result<Rows, Error> {
+    if statement.readonly() || statement.column_count() == 0 || is_pragma(statement) {
+        return take_rows(statement, limit);
+    }
+    transaction::run(handle, || take_rows(statement, limit))
+}
+
+/// Of what writes and has columns, pragmas alone may not run inside a transaction.
+fn is_pragma(statement: &Statement<'_>) -> bool {
+    let sql = statement.expanded_sql().unwrap_or_default();
+    let start = sql.trim_start().get(..6);
+    start.is_some_and(|word| word.eq_ignore_ascii_case("pragma"))
 }
 
 enum CellProblem {

@@ -9,17 +9,17 @@ type Work<T> = Box<dyn FnOnce() -> Result<T> + Send>;
 
 /// Work that yields a `T`; `operation` is the public method's name.
 pub struct Job<T> {
-    operation: &'static str,
+    operation: String,
     work: Option<Work<T>>,
 }
 
 impl<T: Send + ToNapiValue + TypeName + 'static> Job<T> {
     pub(super) fn start(
-        operation: &'static str,
+        operation: impl Into<String>,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> AsyncTask<Self> {
         AsyncTask::new(Self {
-            operation,
+            operation: operation.into(),
             work: Some(Box::new(work)),
         })
     }
@@ -38,6 +38,6 @@ impl<T: Send + ToNapiValue + TypeName + 'static> Task for Job<T> {
     }
 
     fn resolve(&mut self, env: Env, output: Self::Output) -> napi::Result<T> {
-        output.map_err(|error| to_javascript(&env, self.operation, &error))
+        output.map_err(|error| to_javascript(&env, &self.operation, &error))
     }
 }

@@ -16,7 +16,7 @@ use crate::maintenance;
 use crate::manager::DatabaseManager;
 use crate::node::config::read_config;
 use crate::node::error::{Failure, call};
-use crate::node::open_file::OpenFile;
+use crate::node::open_file::{OpenFile, Owner};
 use crate::node::record::Record;
 use crate::node::task::Job;
 use crate::record::DatabaseStats;
@@ -35,6 +35,7 @@ pub struct Ledger {
     manager: RefCell<Option<DatabaseManager>>,
     config: DatabaseConfig,
     file: Arc<OpenFile>,
+    owner: Owner,
     log_pages: Arc<AtomicI32>,
     interrupter: Arc<Interrupter>,
 }
@@ -92,14 +93,15 @@ impl Ledger {
         Ok(Self {
             manager: RefCell::new(Some(manager)),
             file: OpenFile::of(&config),
-            config,
+            owner: Owner::new(),
+            // What works beside this handle must find its file, never make another.
+            config: DatabaseConfig {
+                create: false,
+                ..config
+            },
             log_pages,
             interrupter: Arc::default(),
         })
-    }
-
-    fn owner(&self) -> usize {
-        std::ptr::from_ref(self).addr()
     }
 
     /// Runs a method's work on the open manager.
@@ -121,7 +123,7 @@ impl Ledger {
     fn start(
         &self,
         env: &Env,
-        operation: &'static str,
+        operation: &str,
         in_memory: impl FnOnce(&DatabaseManager) -> Result<()>,
         on_file: impl FnOnce(&DatabaseConfig, &Interrupter) -> Result<()> + Send + 'static,
     ) -> napi::Result<AsyncTask<Job<()>>> {
@@ -133,6 +135,13 @@ impl Ledger {
         Ok(Job::start(operation, move || {
             on_file(&config, &interrupter)
         }))
+    }
+}
+
+impl Drop for Ledger {
+    /// A forgotten handle's transaction is over: SQLite rolls it back as it closes.
+    fn drop(&mut self) {
+        self.file.release(self.owner);
     }
 }
 
@@ -156,7 +165,7 @@ impl Ledger {
     /// Closes the handle, off the event loop.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close(&self) -> AsyncTask<Job<()>> {
-        self.file.release(self.owner());
+        self.file.release(self.owner);
         let manager = self.manager.borrow_mut().take();
         Job::start("disconnect", move || {
             maintenance::close(
@@ -174,12 +183,22 @@ impl Ledger {
         self.interrupter.interrupt();
     }
 
-    /// Makes sure that the next write need not sync the log's header.
+    /// Whether the next write would begin the log again, and so wait for the disk.
+    #[napi(getter)]
+    pub fn starts_log(&self) -> bool {
+        let manager = self.manager.borrow();
+        // What cannot be told here, the write itself will tell.
+        manager.as_ref().is_some_and(|manager| {
+            maintenance::next_write_starts_log(manager.connection()).unwrap_or(false)
+        })
+    }
+
+    /// Begins the log again off the event loop, for the method `operation`.
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn prepare_log(&self, env: &Env) -> napi::Result<AsyncTask<Job<()>>> {
+    pub fn prepare_log(&self, env: &Env, operation: String) -> napi::Result<AsyncTask<Job<()>>> {
         self.start(
             env,
-            "connect",
+            &operation,
             |_| Ok(()),
             |config, _| maintenance::prepare_log(config),
         )
@@ -196,12 +215,12 @@ impl Ledger {
         )
     }
 
-    /// Waits until the disk has the log; `operation` is the method that asks.
+    /// Waits until the disk has the log, for the method `operation`.
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn sync_log(&self, env: &Env) -> napi::Result<AsyncTask<Job<()>>> {
+    pub fn sync_log(&self, env: &Env, operation: String) -> napi::Result<AsyncTask<Job<()>>> {
         self.start(
             env,
-            "commit",
+            &operation,
             |_| Ok(()),
             |config, _| maintenance::sync_log(config),
         )
@@ -245,7 +264,7 @@ impl Ledger {
     pub fn begin(&self, env: &Env) -> napi::Result<()> {
         self.run(env, "transaction", |manager| {
             transaction::begin(manager.connection())?;
-            self.file.hold(self.owner());
+            self.file.hold(self.owner);
             Ok(())
         })
     }
@@ -256,7 +275,7 @@ impl Ledger {
         self.run(env, "transaction", |manager| {
             let outcome = transaction::commit(manager.connection());
             if manager.connection().is_autocommit() {
-                self.file.release(self.owner());
+                self.file.release(self.owner);
             }
             Ok(outcome?)
         })
@@ -266,7 +285,7 @@ impl Ledger {
     #[napi]
     pub fn roll_back(&self, env: &Env) -> napi::Result<()> {
         self.run(env, "transaction", |manager| {
-            self.file.release(self.owner());
+            self.file.release(self.owner);
             Ok(transaction::roll_back(manager.connection())?)
         })
     }

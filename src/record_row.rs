@@ -8,14 +8,14 @@ use rusqlite::Row;
 use rusqlite::types::{Type, ValueRef};
 
 /// A row of `table`, read by column position; `columns` are its names in that order.
-pub(super) struct RecordRow<'row> {
+pub(crate) struct RecordRow<'row> {
     row: &'row Row<'row>,
     table: &'static str,
     columns: &'static [&'static str],
 }
 
 impl<'row> RecordRow<'row> {
-    pub(super) fn new(
+    pub(crate) fn new(
         row: &'row Row<'row>,
         table: &'static str,
         columns: &'static [&'static str],
@@ -47,7 +47,7 @@ impl<'row> RecordRow<'row> {
     }
 
     /// Reads a text that may be NULL.
-    pub(super) fn optional_text(&self, index: usize) -> Result<Option<String>> {
+    pub(crate) fn optional_text(&self, index: usize) -> Result<Option<String>> {
         match self.row.get_ref(index)? {
             ValueRef::Null => Ok(None),
             ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
@@ -59,18 +59,18 @@ impl<'row> RecordRow<'row> {
     }
 
     /// Reads a text.
-    pub(super) fn text(&self, index: usize) -> Result<String> {
+    pub(crate) fn text(&self, index: usize) -> Result<String> {
         self.optional_text(index)?
             .ok_or_else(|| self.invalid_type(index, ValueRef::Null))
     }
 
     /// Reads a time, in the canonical form when it can be understood.
-    pub(super) fn time(&self, index: usize) -> Result<String> {
+    pub(crate) fn time(&self, index: usize) -> Result<String> {
         Ok(timestamp::from_stored(self.text(index)?))
     }
 
     /// Reads a counter; NULL, which version 1 allows, is 0.
-    pub(super) fn counter(&self, index: usize) -> Result<i64> {
+    pub(crate) fn counter(&self, index: usize) -> Result<i64> {
         match self.row.get_ref(index)? {
             ValueRef::Null => Ok(0),
             ValueRef::Integer(value) if value.unsigned_abs() <= MAX_SAFE_INTEGER as u64 => {
@@ -82,7 +82,7 @@ impl<'row> RecordRow<'row> {
     }
 
     /// Reads a text of a fixed set.
-    pub(super) fn member<T>(&self, index: usize, parse: impl Fn(&str) -> Result<T>) -> Result<T> {
+    pub(crate) fn member<T>(&self, index: usize, parse: impl Fn(&str) -> Result<T>) -> Result<T> {
         parse(&self.text(index)?)
             .map_err(|_| self.invalid(index, "a text outside the accepted ones"))
     }
