@@ -68,6 +68,7 @@ test('it holds what it needs and nothing else', () => {
     'lib/driver.js',
     'lib/error.js',
     'lib/json.js',
+    'lib/log.js',
     'lib/manager.js',
     'lib/migrator.js',
     'lib/native.js',

@@ -1,8 +1,8 @@
 // @ts-check
 
-const { AsyncResource } = require('node:async_hooks');
 const { performance } = require('node:perf_hooks');
 const { behindTransaction, isLocked, notConnected } = require('./error.js');
+const { Log } = require('./log.js');
 
 /**
  * Owns when a call runs, for one connection of a manager from opening to closing: the queue,
@@ -28,9 +28,6 @@ const { behindTransaction, isLocked, notConnected } = require('./error.js');
  * @typedef {object} OpenTransaction
  * @property {(reason: unknown) => void} abort ends it from outside: closing does
  */
-
-/** A log of this many pages is moved into the file: 16 MB. */
-const CHECKPOINT_PAGES = 4000;
 
 /** Queued calls run for at most this long before the loop gets a turn. */
 const SLICE_MS = 5;
@@ -59,17 +56,8 @@ class Turn {
   #lockedSince;
   /** @type {(() => void) | undefined} called when nothing waits or runs any more */
   #whenIdle;
-  #isCheckpointDue = false;
-  #checkpointAt = CHECKPOINT_PAGES;
-  /** Runs a function outside any transaction's context: events are nobody's call. */
-  #outside = AsyncResource.bind((/** @type {() => void} */ run) => run());
-  /** @type {Promise<void> | undefined} */
-  #runningSync;
-  /** @type {Promise<void> | undefined} */
-  #nextSync;
   #timeoutMs;
-  #hasLog;
-  #syncsCommits;
+  #log;
 
   /**
    * @param {Required<import('../index').DatabaseConfig>} config
@@ -77,8 +65,7 @@ class Turn {
    */
   constructor(config, connect) {
     this.#timeoutMs = config.timeout;
-    this.#hasLog = config.enableWAL && !config.readonly && config.path !== ':memory:';
-    this.#syncsCommits = this.#hasLog && config.synchronous === 'FULL';
+    this.#log = new Log(config);
     this.#opened = this.#open(connect);
     this.#opened.catch(() => {});
   }
@@ -127,7 +114,7 @@ class Turn {
         this.#drain();
       });
     }
-    await Promise.allSettled([this.#runningSync, this.#nextSync]);
+    await this.#log.settle();
     try {
       await this.#reader?.close();
       await this.#writer?.close();
@@ -284,7 +271,7 @@ class Turn {
    * @param {number} attempts
    */
   #prepare(entry, writer, since, attempts) {
-    if (!this.#hasLog || !writer.startsLog) {
+    if (!this.#log.mustBegin(writer)) {
       this.#attempt(entry, writer, since, attempts);
       return;
     }
@@ -353,7 +340,8 @@ class Turn {
       this.#openTransaction(entry);
       return;
     }
-    this.#afterCommit(entry.operation).then(() => entry.resolve(value), entry.reject);
+    const writer = /** @type {Ledger} */ (this.#writer);
+    this.#log.acknowledge(writer, entry.operation).then(() => entry.resolve(value), entry.reject);
     this.#release(entry);
   }
 
@@ -370,8 +358,22 @@ class Turn {
   #release(entry) {
     if (entry.kind === 'write') this.#pendingWrites -= 1;
     this.#active = undefined;
-    if (this.#isCheckpointDue && this.#state === 'open') this.#checkpoint();
+    if (this.#log.takeCheckpoint() && this.#state === 'open') this.#checkpoint();
     if (this.#queue.length > 0 || this.#state === 'closing') queueMicrotask(() => this.#drain());
+  }
+
+  /** Lets writers wait, not block, while another thread moves the log into the file. */
+  #checkpoint() {
+    this.#start({
+      kind: 'upkeep',
+      operation: 'checkpoint',
+      run: (ledger) => ledger.checkpoint(),
+      isJob: true,
+      canInterrupt: false,
+      queuedAt: performance.now(),
+      resolve: () => {},
+      reject: (error) => this.#log.warn(error),
+    });
   }
 
   /**
@@ -445,64 +447,9 @@ class Turn {
       end();
       throw error;
     }
-    const acknowledged = this.#afterCommit('transaction');
+    const acknowledged = this.#log.acknowledge(writer, 'transaction');
     end();
     return acknowledged;
-  }
-
-  // --- the log ------------------------------------------------------------------------------
-
-  /**
-   * What a commit leaves to do: the promise is the acknowledgement's.
-   *
-   * @param {string} operation the public method
-   */
-  #afterCommit(operation) {
-    if (!this.#hasLog) return Promise.resolve();
-    const pages = this.#writer?.logPages ?? 0;
-    if (pages < CHECKPOINT_PAGES) {
-      this.#checkpointAt = CHECKPOINT_PAGES;
-    } else if (pages >= this.#checkpointAt && this.#state === 'open') {
-      // A reader elsewhere may keep the log as it is: the next try waits for as much again.
-      this.#checkpointAt = pages + CHECKPOINT_PAGES;
-      this.#isCheckpointDue = true;
-    }
-    return this.#syncsCommits ? this.#sync(operation) : Promise.resolve();
-  }
-
-  /** Lets writers wait, not block, while another thread moves the log into the file. */
-  #checkpoint() {
-    this.#isCheckpointDue = false;
-    this.#start({
-      kind: 'upkeep',
-      operation: 'checkpoint',
-      run: (ledger) => ledger.checkpoint(),
-      isJob: true,
-      canInterrupt: false,
-      queuedAt: performance.now(),
-      resolve: () => {},
-      // Nobody awaits a checkpoint. What it would have moved stays safe in the log.
-      reject: (error) => this.#outside(() => process.emitWarning(/** @type {Error} */ (error))),
-    });
-  }
-
-  /**
-   * Waits until the disk has all commits made before the call; one sync serves many.
-   *
-   * @param {string} operation the public method
-   */
-  #sync(operation) {
-    if (!this.#nextSync) {
-      const sync = Promise.resolve(this.#runningSync)
-        .catch(() => {})
-        .then(() => {
-          this.#runningSync = sync;
-          this.#nextSync = undefined;
-          return this.#writer?.syncLog(operation);
-        });
-      this.#nextSync = sync;
-    }
-    return this.#nextSync;
   }
 }
 
