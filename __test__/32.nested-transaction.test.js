@@ -1,6 +1,8 @@
 /** Transactions inside transactions: savepoints, siblings, what waits. */
 
 const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
+const path = require('node:path');
 const test = require('node:test');
 const { newFileHash, openLedger } = require('./support/ledger.js');
 
@@ -141,23 +143,28 @@ test('what waits longer than the timeout behind a nested transaction gives up', 
   assert.deepEqual(await hashes(db), ['c']);
 });
 
-test('a forgotten nested rejection is still an unhandled one', (t) => {
-  const { spawnSync } = require('node:child_process');
-  const path = require('node:path');
-  const script = `
-    const { DatabaseManager } = require(${JSON.stringify(path.join(__dirname, '..', 'index.js'))});
-    (async () => {
-      const db = new DatabaseManager({ path: ':memory:' });
-      await db.connect();
-      await db.transaction(async () => {
-        db.transaction(async () => { throw new Error('forgotten'); });
-      });
-    })();`;
-  const { status, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
-  assert.equal(status, 1);
-  assert.match(stderr, /Error: forgotten/);
-  t.diagnostic('Node ended the child as it does for any unhandled rejection');
-});
+for (const [what, body, message] of [
+  ['nested rejection', "db.transaction(async () => { throw new Error('forgotten'); });", /Error: forgotten/],
+  [
+    'failing call that waited',
+    "db.transaction(() => new Promise((resolve) => setTimeout(resolve, 10))); db.updateSession('none', {});",
+    /DB_NOT_FOUND/,
+  ],
+]) {
+  test(`a forgotten ${what} is still an unhandled rejection`, () => {
+    const script = `
+      const { DatabaseManager } = require(${JSON.stringify(path.join(__dirname, '..', 'index.js'))});
+      (async () => {
+        const db = new DatabaseManager({ path: ':memory:' });
+        await db.connect();
+        await db.initializeSchema();
+        await db.transaction(async () => { ${body} });
+      })();`;
+    const { status, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+    assert.equal(status, 1);
+    assert.match(stderr, message);
+  });
+}
 
 test('ten deep', async (t) => {
   const db = await openLedger(t);
