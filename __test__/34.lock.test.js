@@ -88,6 +88,19 @@ test('calls that wait behind one lock wait together, the first write of a connec
   await db.addFileHash(newFileHash('1'));
 });
 
+test('the next connection waits for what the last one still writes', async (t) => {
+  const file = path.join(makeFolder(t), 'a.db');
+  const db = await openLedger(t, { path: file });
+  await db.createSession(newSession());
+  const released = holdLock(t, file, 1000);
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  db.addFileHash(newFileHash('a'));
+  db.disconnect();
+  db.connect();
+  assert.equal(await db.isFileUploaded('a'), true);
+  await released;
+});
+
 test('two managers on one file lose nothing', async (t) => {
   const file = path.join(makeFolder(t), 'a.db');
   const [one, two] = [await openLedger(t, { path: file }), await openLedger(t, { path: file })];
