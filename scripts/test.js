@@ -19,6 +19,8 @@ run('cargo', ['doc', '--no-deps', '--no-default-features', '--document-private-i
   RUSTDOCFLAGS: '-D warnings',
 });
 
+run('cargo', ['run', '--quiet', '--example', 'ledger', '--no-default-features']);
+
 build();
 
 run('npx', ['biome', 'ci', '--error-on-warnings']);

@@ -16,7 +16,12 @@ impl TestFolder {
             NEXT.fetch_add(1, Ordering::Relaxed)
         );
         let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
+        if let Err(error) = std::fs::create_dir_all(&path) {
+            eprintln!(
+                "{} cannot be made, so this test fails: {error}",
+                path.display()
+            );
+        }
         Self(path)
     }
 
