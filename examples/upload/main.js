@@ -93,10 +93,11 @@ async function uploadInto(db, options, stop) {
   if (jobs.some(({ session }) => session.status === 'paused') || stop.signal.aborted) {
     return tellPause(jobs, stop);
   }
-  await run.end();
   console.log(formatTable(jobs.map(({ session }) => session)));
   printGivenUp(jobs.flatMap(({ givenUp }) => givenUp));
   const isComplete = await printComparison(db, destination, options);
+  // Last of all: a run that is killed before its summary is seen shows the same one once more.
+  await run.end();
   return isComplete && !jobs.some(({ failure }) => failure) ? 0 : 1;
 }
 

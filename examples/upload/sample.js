@@ -32,7 +32,7 @@ const encodePicture = (random, title) =>
   encodeJpeg(random, {
     columns: random.integer(40, 110),
     rows: random.integer(40, 110),
-    grain: random.integer(2, 18),
+    grain: random.integer(2, 14),
     comment: title,
   });
 

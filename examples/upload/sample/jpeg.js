@@ -5,18 +5,19 @@
  * own in which every code of a table has the same length.
  */
 
-/** One quantisation step for all coefficients; with 8 the mean of a block is `DC + 128`. */
-const QUANTISATION = 8;
+/** With a step of 8 the mean of a block is `DC + 128`; the other coefficients are taken as they are. */
+const DC_STEP = 8;
+const AC_STEP = 1;
 
 /** Differences of means reach 255, which takes 8 bits; code n of the table says "n bits follow". */
 const DC_SYMBOLS = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 const DC_CODE_LENGTH = 4;
 
 /** Code 0 ends a block; code n says "no zeros are skipped, n bits follow". */
-const AC_SYMBOLS = [0, 1, 2, 3];
+const AC_SYMBOLS = [0, 1, 2, 3, 4, 5, 6];
 const AC_CODE_LENGTH = 3;
 const END_OF_BLOCK = 0;
-const MAX_AC = 7;
+const MAX_AC = 63;
 
 /**
  * Makes a picture of soft shades with some grain.
@@ -46,7 +47,7 @@ function encodeJpeg(random, { columns, rows, grain, comment }) {
     Buffer.from([0xff, 0xd8]),
     segment(0xe0, Buffer.from('JFIF\0'), [1, 1, 0, 0, 1, 0, 1, 0, 0]),
     segment(0xfe, Buffer.from(comment)),
-    segment(0xdb, [0], Array(64).fill(QUANTISATION)),
+    segment(0xdb, [0, DC_STEP], Array(63).fill(AC_STEP)),
     segment(0xc0, [8], uint16(rows * 8), uint16(columns * 8), [1, 1, 0x11, 0]),
     segment(0xc4, [0x00], codeLengths(DC_CODE_LENGTH, DC_SYMBOLS.length), DC_SYMBOLS),
     segment(0xc4, [0x10], codeLengths(AC_CODE_LENGTH, AC_SYMBOLS.length), AC_SYMBOLS),
