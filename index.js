@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /** Owns the package's names; types and documentation of each are in index.d.ts. */
 

@@ -1,3 +1,5 @@
+'use strict';
+
 /** Schema version 1 to the letter, the pragmas, how a file comes to be, files of other tools. */
 
 const assert = require('node:assert/strict');

@@ -1,3 +1,5 @@
+'use strict';
+
 /** Sessions: what is written is read back, counters, order, errors. */
 
 const assert = require('node:assert/strict');

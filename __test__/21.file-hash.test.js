@@ -1,3 +1,5 @@
+'use strict';
+
 /** File hashes: deduplication, conflicts, order. */
 
 const assert = require('node:assert/strict');

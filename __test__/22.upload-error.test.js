@@ -1,3 +1,5 @@
+'use strict';
+
 /** Upload errors: logging, retries, order. */
 
 const assert = require('node:assert/strict');

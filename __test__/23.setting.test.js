@@ -1,3 +1,5 @@
+'use strict';
+
 /** Settings: any JSON value, the reserved key. */
 
 const assert = require('node:assert/strict');

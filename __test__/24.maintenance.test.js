@@ -1,3 +1,5 @@
+'use strict';
+
 /** Numbers over all tables, vacuum, analyze, and the log's life. */
 
 const assert = require('node:assert/strict');

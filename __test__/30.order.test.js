@@ -1,3 +1,5 @@
+'use strict';
+
 /** Program order, the life of a manager, and what waits for what. */
 
 const assert = require('node:assert/strict');

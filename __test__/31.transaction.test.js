@@ -1,3 +1,5 @@
+'use strict';
+
 /** Transactions of the manager: inside and outside, commit and rollback, what is refused. */
 
 const assert = require('node:assert/strict');

@@ -1,3 +1,5 @@
+'use strict';
+
 /** Transactions inside transactions: savepoints, siblings, what waits. */
 
 const assert = require('node:assert/strict');

@@ -1,3 +1,5 @@
+'use strict';
+
 /** The isolation rule under load: transactions and outside calls, interleaved at random. */
 
 const assert = require('node:assert/strict');

@@ -1,3 +1,5 @@
+'use strict';
+
 /** Locks: of other processes, and of this one's own transactions. */
 
 const assert = require('node:assert/strict');

@@ -1,3 +1,5 @@
+'use strict';
+
 /** No method waits for the disk on the event loop's thread. */
 
 const assert = require('node:assert/strict');

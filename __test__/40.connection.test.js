@@ -1,3 +1,5 @@
+'use strict';
+
 /** The synchronous connection: statements, parameters, values, transactions, closing. */
 
 const assert = require('node:assert/strict');

@@ -1,3 +1,5 @@
+'use strict';
+
 /** The driver object: better-sqlite3's surface, as far as it goes. */
 
 const assert = require('node:assert/strict');

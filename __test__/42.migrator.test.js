@@ -1,3 +1,5 @@
+'use strict';
+
 /** Migrations: order, one transaction a step, failure, rollback, dry run, foreign keys. */
 
 const assert = require('node:assert/strict');

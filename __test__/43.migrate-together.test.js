@@ -1,3 +1,5 @@
+'use strict';
+
 /** Two processes that start on one new file together: each version once, never an error. */
 
 const assert = require('node:assert/strict');

@@ -1,3 +1,5 @@
+'use strict';
+
 /**
  * Every method of DatabaseManager against hostile values: each is accepted as documented, or
  * refused by a typed error that names the operation and the field, changes nothing, repeats no

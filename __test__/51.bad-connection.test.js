@@ -1,3 +1,5 @@
+'use strict';
+
 /**
  * The synchronous classes against hostile values and hostile timing: SqliteConnection,
  * PreparedStatement, the driver object. What a getter or a proxy of the caller's does while it

@@ -1,3 +1,5 @@
+'use strict';
+
 /**
  * Configurations and files that cannot be used: validateConfig and both constructors against
  * hostile options; folders, missing folders, files that are no database, missing permissions.

@@ -1,3 +1,5 @@
+'use strict';
+
 /**
  * DatabaseMigrator against hostile lists, arguments, steps and histories: a typed error that
  * names the method, and a database as it was before.

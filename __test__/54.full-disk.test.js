@@ -1,3 +1,5 @@
+'use strict';
+
 /**
  * A full disk: a typed error, acknowledged rows intact, nothing of a lost transaction kept, and
  * a manager that works on. Played where the disk can be made small (a tmpfs, as root), and

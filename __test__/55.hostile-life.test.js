@@ -1,3 +1,5 @@
+'use strict';
+
 /**
  * Hostile timing for DatabaseManager: calls from inside getters, proxies and toJSON; disconnect
  * in every state; a manager that is dropped and collected; exits and terminated workers with an

@@ -1,3 +1,5 @@
+'use strict';
+
 /** The example behind `npm start`: whole runs as processes of their own, killed, stopped, failing. */
 
 const assert = require('node:assert/strict');

@@ -1,3 +1,5 @@
+'use strict';
+
 /** The package as a user gets it: packed, installed in an empty project, used in every way. */
 
 const assert = require('node:assert/strict');

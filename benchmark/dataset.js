@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { createRandom, deriveSeed, shuffle } = require('./random.js');
 

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { spawn } = require('node:child_process');
 const path = require('node:path');

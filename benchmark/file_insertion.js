@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { NEW_FILES, FILES, fileRecord } = require('./dataset.js');
 const { inTransaction, statement } = require('./statement.js');

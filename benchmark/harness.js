@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } = require('node:fs');
 const os = require('node:os');

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { DatabaseManager } = require('..');
 const dataset = require('./dataset.js');

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const v8 = require('node:v8');
 const vm = require('node:vm');

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { spawnSync } = require('node:child_process');
 const { existsSync, mkdirSync, readFileSync, writeFileSync } = require('node:fs');

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /**
  * Owns every random choice of the benchmark: a seeded generator (mulberry32), so that a printed

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { formatTable, formatTime, median } = require('./statistic.js');
 

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { parseArgs } = require('node:util');
 const peer = require('./peer.js');

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /**
  * Owns the peers' SQL and their prepared statements: each is prepared once per connection, as

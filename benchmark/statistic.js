@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /** Owns what is said about a list of measured numbers, and how numbers are written. */
 

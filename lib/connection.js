@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { Database, runTransaction } = require('./driver.js');
 const { DatabaseError } = require('./error.js');

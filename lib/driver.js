@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { invalidArgument, kindOf, transactionState } = require('./error.js');
 const { allRows, firstRow } = require('./rows.js');

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /**
  * Owns the class of every error that this package makes.

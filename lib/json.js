@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { invalidArgument } = require('./error.js');
 

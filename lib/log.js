@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
 

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 const path = require('node:path');

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { SqliteConnection, handleOf } = require('./connection.js');
 const { DatabaseError, invalidArgument, kindOf } = require('./error.js');

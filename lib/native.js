@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /** Owns loading the addon: everything else gets it from here, with its error class set. */
 

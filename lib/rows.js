@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /** Owns making row objects of what the addon hands over: column names, and cells row by row. */
 

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { performance } = require('node:perf_hooks');
 const { behindTransaction, transactionAborted, transactionFinished } = require('./error.js');

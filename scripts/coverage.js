@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 // `npm run coverage`: measures the lines that the tests run, of the Rust core (over an
 // instrumented addon too, so that src/node/ counts) and of the JavaScript; fails below 90 %.

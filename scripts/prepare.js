@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /**
  * Owns bringing a checkout to where its commands work: packages installed, addon built. It uses

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 // `npm start`: installs and builds when needed, then uploads. Arguments go to the example.
 

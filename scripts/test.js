@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 // `npm test`: on a fresh clone too, installs, builds and checks everything.
 

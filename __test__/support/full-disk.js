@@ -1,3 +1,5 @@
+'use strict';
+
 /**
  * Owns the scene on a disk that is nearly full, played in a process of its own so that a limit
  * on its files can stand for the disk. Prints one JSON line: what became of each call.

@@ -1,3 +1,5 @@
+'use strict';
+
 /** A process that takes a file's write lock, says so, and lets go after a while. */
 
 const { createConnection } = require('../../index.js');

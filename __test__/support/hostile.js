@@ -1,3 +1,5 @@
+'use strict';
+
 /** Owns hostile values, the canary that no error may repeat, and what every error must be like. */
 
 const assert = require('node:assert/strict');

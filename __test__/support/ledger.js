@@ -1,3 +1,5 @@
+'use strict';
+
 /** Owns what most tests begin with: a temporary folder, an open ledger, valid records. */
 
 const { mkdtempSync, rmSync } = require('node:fs');

@@ -1,3 +1,5 @@
+'use strict';
+
 /** A process that brings files to the newest schema, each when it is told to. */
 
 const { DatabaseManager, DatabaseMigrator, createConnection } = require('../../index.js');

@@ -1,3 +1,5 @@
+'use strict';
+
 /** A process that does everything that could wait for the disk. */
 
 const { spawnSync } = require('node:child_process');

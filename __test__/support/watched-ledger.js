@@ -1,3 +1,5 @@
+'use strict';
+
 /** Owns a ledger whose file is watched from outside, to prove that a refused call writes nothing. */
 
 const assert = require('node:assert/strict');

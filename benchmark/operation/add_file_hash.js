@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { ADDED, addAll, createAddFileHash, newFiles } = require('../file_insertion.js');
 

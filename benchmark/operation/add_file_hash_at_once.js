@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { ADDED, addAllInOneTransaction, createAddFileHash, newFiles } = require('../file_insertion.js');
 

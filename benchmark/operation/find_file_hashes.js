@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { FILES_OF_LARGE_CHAT, LARGE_CHATS, chatId } = require('../dataset.js');
 const { createRandom } = require('../random.js');

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { FILES, hashText } = require('../dataset.js');
 const { createRandom } = require('../random.js');

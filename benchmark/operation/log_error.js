@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { ERRORS, SESSIONS, errorRecord } = require('../dataset.js');
 const { createRandom } = require('../random.js');

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { SESSIONS, filePath, sessionId } = require('../dataset.js');
 const { createRandom } = require('../random.js');

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { DatabaseError, createConnection } = require('../../index.js');
 

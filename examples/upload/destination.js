@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { createHash } = require('node:crypto');
 const { mkdir, open, readdir, rename, rm, stat } = require('node:fs/promises');

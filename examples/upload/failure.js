@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /** Owns what can go wrong with a file, and what each kind of failure asks for. */
 

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');

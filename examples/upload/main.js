@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { mkdirSync, realpathSync } = require('node:fs');
 const path = require('node:path');

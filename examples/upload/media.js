@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { createHash } = require('node:crypto');
 const { createReadStream, existsSync } = require('node:fs');

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /** Owns the example's random numbers: the same seed gives the same numbers (mulberry32). */
 class Random {

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /**
  * Owns what one run over a media tree is, across processes: a run that was stopped or killed goes

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { existsSync } = require('node:fs');
 const { mkdir, rename, rm, writeFile } = require('node:fs/promises');

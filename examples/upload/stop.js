@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const { setTimeout: sleep } = require('node:timers/promises');
 

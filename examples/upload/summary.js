@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 const Table = require('cli-table3');
 

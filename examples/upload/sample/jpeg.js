@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /**
  * Owns the making of JPEG pictures: grey, baseline, in 8 x 8 blocks, with Huffman tables of its

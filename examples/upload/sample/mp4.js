@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /** Owns the making of MP4 files: the boxes of one, in their right form, around made-up data. */
 

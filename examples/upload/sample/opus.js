@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /** Owns the making of Ogg Opus recordings: silence, so that nobody who plays one is startled. */
 

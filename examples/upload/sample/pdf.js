@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 /** Owns the making of PDF documents: pages of made-up text, with a right table of offsets. */
 
