@@ -346,9 +346,9 @@ export class DatabaseManager {
    */
   transaction<T>(fn: () => T | Promise<T>): Promise<T>;
 
-  /** Rebuilds the file without free pages, off the event loop. */
+  /** Rebuilds the file without free pages, off the event loop (`:memory:`: on it). */
   vacuum(): Promise<void>;
-  /** Measures the indexes for the query planner, off the event loop. */
+  /** Measures the indexes for the query planner, off the event loop (`:memory:`: on it). */
   analyze(): Promise<void>;
   /** Counts what the ledger holds. */
   getStats(): Promise<DatabaseStats>;
@@ -407,7 +407,7 @@ export class SqliteConnection {
   transaction<T>(fn: () => T extends PromiseLike<unknown> ? never : T): T;
   /** Closes the connection; a second time does nothing. */
   close(): void;
-  /** Returns the driver object, which has the surface of better-sqlite3's `Database`. */
+  /** Returns the driver object, which has the members below in the manner of better-sqlite3's `Database`. */
   getDatabase(): Database;
 }
 

@@ -265,6 +265,12 @@ test("an asynchronous step holds the lock: the process's other connections are r
   assert.deepEqual(other.all('SELECT x FROM t'), [{ x: 2 }, { x: 3 }]);
 });
 
+test('null for the way back means none', async (t) => {
+  const migrator = new DatabaseMigrator(open(t), { migrations: [{ ...ADD_NOTES, down: null }] });
+  await migrator.migrate();
+  await assert.rejects(migrator.rollback(1), { code: 'DB_MIGRATION_ORDER' });
+});
+
 test('two migrators of one connection run one after the other', async (t) => {
   const connection = open(t);
   const make = () => new DatabaseMigrator(connection, { migrations: [ADD_NOTES, FILL_NOTES] });

@@ -277,7 +277,8 @@ function readMigrations(migrations) {
     if (typeof version !== 'number') throw refuse(`${name}.version`, 'a number', version);
     if (typeof description !== 'string') throw refuse(`${name}.description`, 'a string', description);
     if (!isStep(up)) throw refuse(`${name}.up`, 'SQL text or a function', up);
-    if (down !== undefined && !isStep(down)) throw refuse(`${name}.down`, 'SQL text or a function', down);
+    if (down !== undefined && down !== null && !isStep(down))
+      throw refuse(`${name}.down`, 'SQL text or a function', down);
     return /** @type {Migration} */ ({ version, description, up, down });
   });
 }

@@ -36,7 +36,7 @@ class Transaction {
   /** @type {Promise<never>} rejects when the transaction is ended from outside */
   #aborted;
   #isFinished = false;
-  /** @type {unknown} the error at which SQLite ended the transaction by itself */
+  /** @type {unknown} what ended it before its time: closing, or an error at which SQLite did */
   #lostTo;
   #isExpired = false;
   #openedAt = performance.now();
@@ -139,6 +139,13 @@ class Transaction {
    * @param {unknown} reason
    */
   abort(reason) {
+    if (this.#isFinished) return;
+    this.#lostTo = reason;
+    this.#end(reason);
+  }
+
+  /** @param {unknown} reason */
+  #end(reason) {
     if (this.#isFinished) return;
     this.#finish();
     this.#boundary.rollBack();
@@ -245,7 +252,8 @@ class Transaction {
   /** Closes the door: from here on, calls from this transaction's context are refused. */
   #finish() {
     // A nested transaction that is still open ends with this one, innermost first.
-    this.#child?.abort(transactionFinished('transaction'));
+    const child = this.#child;
+    if (child) child.#end(transactionFinished('transaction'));
     this.#isFinished = true;
     for (const waiting of this.#waiting.splice(0)) waiting.reject(transactionFinished(waiting.operation));
   }

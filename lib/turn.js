@@ -17,7 +17,7 @@ const { Log } = require('./log.js');
  * @typedef {import('../binding.js').Ledger} Ledger
  *
  * @typedef {object} Entry
- * @property {'read' | 'write' | 'transaction' | 'upkeep'} kind
+ * @property {'read' | 'write' | 'transaction' | 'commit' | 'upkeep'} kind
  * @property {string} operation the public method
  * @property {(ledger: Ledger) => unknown} run runs on the loop, or gives the promise of a job
  * @property {boolean} isJob whether `run` starts work on another thread
@@ -55,6 +55,9 @@ class Turn {
   #reader;
   /** @type {number | undefined} since when another connection's lock keeps the writing side waiting */
   #lockedSince;
+  /** How many reads wait for another connection's lock, outside the queue. */
+  #retryingReads = 0;
+  #isDrainPlanned = false;
   /** @type {(() => void) | undefined} called when nothing waits or runs any more */
   #whenIdle;
   #timeoutMs;
@@ -109,7 +112,7 @@ class Turn {
     this.#state = 'closing';
     if (this.#active?.canInterrupt) this.#writer?.interrupt();
     this.#transaction?.handle?.abort(notConnected('transaction'));
-    if (this.#active || this.#queue.length > 0) {
+    if (this.#active || this.#queue.length > 0 || this.#retryingReads > 0) {
       await new Promise((resolve) => {
         this.#whenIdle = () => resolve(undefined);
         this.#drain();
@@ -195,10 +198,24 @@ class Turn {
     return new Promise((resolve, reject) => {
       const queuedAt = performance.now();
       const entry = { isJob: false, canInterrupt: false, ...call, queuedAt, resolve, reject };
-      if (entry.kind === 'write') this.#pendingWrites += 1;
-      this.#queue.push(entry);
-      this.#drain();
+      if (this.#state !== 'open') {
+        this.#wait(entry);
+      } else if (entry.kind === 'read' && this.#pendingWrites === 0 && this.#readHandle()) {
+        this.#attempt(entry, performance.now(), 0);
+      } else if (entry.kind !== 'read' && !this.#active && this.#queue.length === 0) {
+        if (entry.kind === 'write') this.#pendingWrites += 1;
+        this.#start(entry);
+      } else {
+        // Whatever it waits for drains the queue when it ends.
+        this.#wait(entry);
+      }
     });
+  }
+
+  /** @param {Entry} entry */
+  #wait(entry) {
+    if (entry.kind === 'write') this.#pendingWrites += 1;
+    this.#queue.push(entry);
   }
 
   /** Runs what can run, in order, until it must wait or its slice is over. */
@@ -214,12 +231,13 @@ class Turn {
     for (; index < queue.length; index += 1) {
       const entry = queue[index];
       if (performance.now() - sliceStart > SLICE_MS) {
-        setImmediate(() => this.#drain());
+        this.#drainLater();
         break;
       }
-      const reading = entry.kind === 'read' && !isBehindWrite ? this.#readHandle() : undefined;
-      if (reading) {
-        this.#attempt(entry, reading, performance.now(), 0);
+      // Writes wait for the writing side, reads for the writes before them: nothing more can run.
+      if (this.#active && isBehindWrite) break;
+      if (entry.kind === 'read' && !isBehindWrite && this.#readHandle()) {
+        this.#attempt(entry, performance.now(), 0);
       } else if (entry.kind !== 'read' && !this.#active) {
         this.#start(entry);
         isBehindWrite = this.#isWriting();
@@ -229,7 +247,17 @@ class Turn {
       }
     }
     for (; index < queue.length; index += 1) waiting.push(queue[index]);
-    if (!this.#active && this.#queue.length === 0) this.#whenIdle?.();
+    if (!this.#active && this.#queue.length === 0 && this.#retryingReads === 0) this.#whenIdle?.();
+  }
+
+  /** Gives the loop a turn before the queue goes on. */
+  #drainLater() {
+    if (this.#isDrainPlanned) return;
+    this.#isDrainPlanned = true;
+    setImmediate(() => {
+      this.#isDrainPlanned = false;
+      this.#drain();
+    });
   }
 
   /** Says whether a write outside transactions is under way. */
@@ -258,7 +286,7 @@ class Turn {
         (error) => this.#fail(entry, error),
       );
     } else {
-      this.#prepare(entry, writer, since, 0);
+      this.#prepare(entry, since, 0);
     }
   }
 
@@ -267,41 +295,40 @@ class Turn {
    * whoever writes it.
    *
    * @param {Entry} entry
-   * @param {Ledger} writer
    * @param {number} since from when the timeout counts
    * @param {number} attempts
    */
-  #prepare(entry, writer, since, attempts) {
+  #prepare(entry, since, attempts) {
+    const writer = /** @type {Ledger} */ (this.#writer);
     if (!this.#log.mustBegin(writer)) {
-      this.#attempt(entry, writer, since, attempts);
+      this.#attempt(entry, since, attempts);
       return;
     }
     writer.prepareLog(entry.operation).then(
-      () => this.#attempt(entry, writer, since, attempts),
-      (error) =>
-        this.#retryOrFail(entry, since, error, () => this.#prepare(entry, writer, since, attempts + 1), attempts),
+      () => this.#attempt(entry, since, attempts),
+      (error) => this.#retryOrFail(entry, since, attempts, error),
     );
   }
 
   /**
-   * Runs an entry, again and again while another connection's lock is in the way.
+   * Runs an entry on the handle that is right for it now.
    *
    * @param {Entry} entry
-   * @param {Ledger} ledger
    * @param {number} since from when the timeout counts
    * @param {number} attempts
    */
-  #attempt(entry, ledger, since, attempts) {
+  #attempt(entry, since, attempts) {
+    const ledger = entry.kind === 'read' ? this.#readHandle() : this.#writer;
+    if (!ledger) {
+      // In memory, where a transaction has begun since the call was let in.
+      this.#queue.unshift(entry);
+      return;
+    }
     let value;
     try {
       value = entry.run(ledger);
     } catch (error) {
-      const retry = () => {
-        // Whoever held the lock may have moved the log meanwhile.
-        if (entry === this.#active) this.#prepare(entry, ledger, since, attempts + 1);
-        else this.#attempt(entry, ledger, since, attempts + 1);
-      };
-      this.#retryOrFail(entry, since, error, retry, attempts);
+      this.#retryOrFail(entry, since, attempts, error);
       return;
     }
     if (entry === this.#active) this.#lockedSince = undefined;
@@ -309,23 +336,36 @@ class Turn {
   }
 
   /**
+   * Tries again a little later while another connection's lock is in the way.
+   *
    * @param {Entry} entry
    * @param {number} since from when the timeout counts
-   * @param {unknown} error
-   * @param {() => void} retry
    * @param {number} attempts
+   * @param {unknown} error
    */
-  #retryOrFail(entry, since, error, retry, attempts) {
-    if (isLocked(error)) {
-      if (entry === this.#active) this.#lockedSince ??= since;
-      if (performance.now() - since < this.#timeoutMs) {
-        const pause = LOCK_PAUSES_MS[Math.min(attempts, LOCK_PAUSES_MS.length - 1)];
-        // Up to half as long again, so that waiting processes do not knock in step.
-        setTimeout(retry, pause * (1 + Math.random() / 2));
-        return;
-      }
+  #retryOrFail(entry, since, attempts, error) {
+    if (!isLocked(error)) {
+      this.#fail(entry, error);
+      return;
     }
-    this.#fail(entry, error);
+    const isActive = entry === this.#active && entry.kind !== 'commit';
+    if (isActive) this.#lockedSince ??= since;
+    if (performance.now() - since >= this.#timeoutMs) {
+      this.#fail(entry, error);
+      return;
+    }
+    const pause = LOCK_PAUSES_MS[Math.min(attempts, LOCK_PAUSES_MS.length - 1)];
+    const isRead = entry.kind === 'read';
+    if (isRead) this.#retryingReads += 1;
+    const retry = () => {
+      if (isRead) this.#retryingReads -= 1;
+      // Whoever held the lock may have moved the log meanwhile.
+      if (isActive) this.#prepare(entry, since, attempts + 1);
+      else this.#attempt(entry, since, attempts + 1);
+      if (isRead && this.#state === 'closing') this.#drain();
+    };
+    // Up to half as long again, so that waiting processes do not knock in step.
+    setTimeout(retry, pause * (1 + Math.random() / 2));
   }
 
   /**
@@ -333,7 +373,7 @@ class Turn {
    * @param {unknown} value
    */
   #finish(entry, value) {
-    if (entry.kind === 'read') {
+    if (entry.kind === 'read' || entry.kind === 'commit') {
       entry.resolve(value);
       return;
     }
@@ -352,7 +392,7 @@ class Turn {
    */
   #fail(entry, error) {
     entry.reject(error);
-    if (entry.kind !== 'read') this.#release(entry);
+    if (entry.kind !== 'read' && entry.kind !== 'commit') this.#release(entry);
   }
 
   /** @param {Entry} entry */
@@ -441,7 +481,7 @@ class Turn {
         const run = () => writer.commit();
         const queuedAt = performance.now();
         const entry = { operation: 'transaction', run, isJob: false, canInterrupt: false, queuedAt, resolve, reject };
-        this.#attempt({ kind: 'read', ...entry }, writer, queuedAt, 0);
+        this.#attempt({ kind: 'commit', ...entry }, queuedAt, 0);
       });
     } catch (error) {
       writer.rollBack();

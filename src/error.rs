@@ -101,7 +101,7 @@ pub enum Error {
         found: String,
     },
     /// The tables of this file are missing.
-    #[error("the ledger's tables are not in this database; run initialize_schema first")]
+    #[error("the ledger's tables are not in this database; initialize its schema first")]
     SchemaMissing,
     /// The file was written by a newer version of this package.
     #[error(

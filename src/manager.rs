@@ -133,7 +133,23 @@ impl DatabaseManager {
 
     /// Calls a function of the ledger; a missing table becomes an error that says what to do.
     fn ledger<T>(&self, function: impl FnOnce(&rusqlite::Connection) -> Result<T>) -> Result<T> {
-        function(&self.connection).map_err(ledger::explain)
+        function(&self.connection).map_err(|error| match ledger::explain(error) {
+            Error::SchemaMissing => self.explain_missing_schema(),
+            other => other,
+        })
+    }
+
+    /// A schema that another connection made cannot be seen while a lock is in the way: SQLite
+    /// says then that there is no such table.
+    fn explain_missing_schema(&self) -> Error {
+        match Migrator::current_version(&self.connection) {
+            Err(error) if error.is_busy() => error,
+            Ok(version) if version > 0 => Error::Sqlite {
+                extended_code: rusqlite::ffi::SQLITE_BUSY,
+                message: "the schema has just changed".to_owned(),
+            },
+            _ => Error::SchemaMissing,
+        }
     }
 
     /// Brings the schema to [`SCHEMA_VERSION`](crate::SCHEMA_VERSION); does nothing when it is there.

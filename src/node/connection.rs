@@ -44,8 +44,6 @@ pub struct StatementInfo {
     pub reader: bool,
     /// Whether it changes nothing.
     pub readonly: bool,
-    /// The names of its columns.
-    pub columns: Vec<String>,
 }
 
 /// What a statement has changed.
@@ -86,7 +84,7 @@ impl Connection {
         operation: &str,
         sql: Unknown<'_>,
         params: Unknown<'_>,
-        work: impl FnOnce(&rusqlite::Connection, &mut CachedStatement<'_>) -> Result<T>,
+        work: impl FnOnce(&rusqlite::Connection, &mut CachedStatement<'_>, &str) -> Result<T>,
     ) -> napi::Result<T> {
         let (sql, names) = self.run_work(env, operation, |handle| {
             let sql = read_sql(sql)?;
@@ -102,7 +100,7 @@ impl Connection {
             for (index, value) in values.iter().enumerate() {
                 statement.raw_bind_parameter(index + 1, value)?;
             }
-            Ok(work(handle, &mut statement)?)
+            Ok(work(handle, &mut statement, &sql)?)
         })
     }
 
@@ -196,7 +194,6 @@ impl Connection {
             Ok(StatementInfo {
                 reader: statement.column_count() > 0,
                 readonly: statement.readonly(),
-                columns: statement.column_names().map(str::to_owned).collect(),
             })
         })
     }
@@ -204,7 +201,7 @@ impl Connection {
     /// Runs a statement to its end and says what it has changed.
     #[napi]
     pub fn run(&self, env: &Env, sql: Unknown<'_>, params: Unknown<'_>) -> napi::Result<RunResult> {
-        self.run_statement(env, "run", sql, params, |handle, statement| {
+        self.run_statement(env, "run", sql, params, |handle, statement, _| {
             let before = (handle.total_changes(), handle.last_insert_rowid());
             let mut rows = statement.raw_query();
             while rows.next()?.is_some() {}
@@ -233,16 +230,16 @@ impl Connection {
     /// Runs a statement and gives its first row.
     #[napi(ts_return_type = "[string[], unknown[]]")]
     pub fn get(&self, env: &Env, sql: Unknown<'_>, params: Unknown<'_>) -> napi::Result<Rows> {
-        self.run_statement(env, "get", sql, params, |handle, statement| {
-            take_rows_whole(handle, statement, 1)
+        self.run_statement(env, "get", sql, params, |handle, statement, sql| {
+            take_rows_whole(handle, statement, sql, 1)
         })
     }
 
     /// Runs a statement and gives all its rows.
     #[napi(ts_return_type = "[string[], unknown[]]")]
     pub fn all(&self, env: &Env, sql: Unknown<'_>, params: Unknown<'_>) -> napi::Result<Rows> {
-        self.run_statement(env, "all", sql, params, |handle, statement| {
-            take_rows_whole(handle, statement, usize::MAX)
+        self.run_statement(env, "all", sql, params, |handle, statement, sql| {
+            take_rows_whole(handle, statement, sql, usize::MAX)
         })
     }
 

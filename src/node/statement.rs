@@ -271,19 +271,28 @@ pub(super) fn take_rows(statement: &mut Statement<'_>, limit: usize) -> Result<R
 pub(super) fn take_rows_whole(
     handle: &Connection,
     statement: &mut Statement<'_>,
+    sql: &str,
     limit: usize,
 ) -> Result<Rows, Error> {
-    if statement.readonly() || statement.column_count() == 0 || is_pragma(statement) {
+    if statement.readonly() || statement.column_count() == 0 || is_pragma(sql) {
         return take_rows(statement, limit);
     }
     transaction::run(handle, || take_rows(statement, limit))
 }
 
 /// Of what writes and has columns, pragmas alone may not run inside a transaction.
-fn is_pragma(statement: &Statement<'_>) -> bool {
-    let sql = statement.expanded_sql().unwrap_or_default();
-    let start = sql.trim_start().get(..6);
-    start.is_some_and(|word| word.eq_ignore_ascii_case("pragma"))
+fn is_pragma(sql: &str) -> bool {
+    let mut rest = sql.trim_start();
+    loop {
+        let comment_end = match rest.get(..2) {
+            Some("--") => rest.find('\n').map(|end| end + 1),
+            Some("/*") => rest.find("*/").map(|end| end + 2),
+            _ => break,
+        };
+        rest = rest[comment_end.unwrap_or(rest.len())..].trim_start();
+    }
+    let word = rest.get(..6);
+    word.is_some_and(|word| word.eq_ignore_ascii_case("pragma"))
 }
 
 enum CellProblem {
@@ -347,6 +356,32 @@ impl ToNapiValue for Cell {
                     ToNapiValue::to_napi_value(env, buffer)
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_pragma;
+
+    #[test]
+    fn a_pragma_is_known_behind_comments() {
+        for sql in [
+            "PRAGMA x",
+            " pragma x",
+            "/* why */ PRAGMA x",
+            "-- why\n/**/\n PRAGMA x",
+        ] {
+            assert!(is_pragma(sql), "{sql}");
+        }
+        for sql in [
+            "INSERT INTO pragma VALUES (1)",
+            "-- PRAGMA x",
+            "/* PRAGMA",
+            "é",
+            "",
+        ] {
+            assert!(!is_pragma(sql), "{sql}");
         }
     }
 }

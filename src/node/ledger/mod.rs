@@ -264,7 +264,10 @@ impl Ledger {
     pub fn begin(&self, env: &Env) -> napi::Result<()> {
         self.run(env, "transaction", |manager| {
             transaction::begin(manager.connection())?;
-            self.file.hold(self.owner);
+            // On a read-only database this begins a read, which holds no lock.
+            if !self.config.readonly {
+                self.file.hold(self.owner);
+            }
             Ok(())
         })
     }
