@@ -108,6 +108,24 @@ test("a read-only manager's transaction holds nobody's lock", async (t) => {
   });
 });
 
+test('a call does not overtake those that still wait while the loop has a turn', async (t) => {
+  const db = await openLedger(t, { timeout: 60_000 });
+  let release;
+  const open = db.transaction(
+    () =>
+      new Promise((resolve) => {
+        release = resolve;
+      }),
+  );
+  await sleep(1);
+  // More than one slice of the queue.
+  const calls = Array.from({ length: 3000 }, (_, n) => db.setConfig('key', n));
+  const last = calls[0].then(() => db.setConfig('key', 'last'));
+  release();
+  await Promise.all([open, last, ...calls]);
+  assert.equal(await db.getConfig('key'), 'last');
+});
+
 test('a call costs the same however many wait already', async (t) => {
   const db = await openLedger(t, { timeout: 60_000 });
   /** Measures how long it takes to make so many calls behind an open transaction. */

@@ -2,7 +2,8 @@
 
 /** A process that does everything that could wait for the disk. */
 
-const { spawnSync } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
+const { once } = require('node:events');
 const { DatabaseManager } = require('../../index.js');
 
 const CHECKPOINT = `
@@ -30,6 +31,23 @@ const hash = (n) => ({
   chat_id: 'chat',
 });
 
+const HOLD = `
+  const { createConnection } = require(process.argv[1]);
+  const holder = createConnection({ path: process.argv[2] });
+  holder.run('BEGIN IMMEDIATE');
+  createConnection({ path: process.argv[2] }).get('PRAGMA wal_checkpoint(PASSIVE)');
+  console.log('held');
+  setTimeout(() => holder.run('ROLLBACK'), 200);`;
+
+/** Lets another process hold the write lock while the whole log is moved into the file. */
+async function holdElsewhere(file) {
+  const env = { ...process.env };
+  delete env.LD_PRELOAD;
+  const args = ['-e', HOLD, require.resolve('../../index.js'), file];
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+}
+
 (async () => {
   const db = new DatabaseManager({ path: file, synchronous });
   for (let round = 0; round < 3; round += 1) {
@@ -44,6 +62,8 @@ const hash = (n) => ({
     await db.setConfig('behind a checkpoint', round);
     checkpointElsewhere(file);
     await db.transaction(() => db.setConfig('behind another', round));
+    await holdElsewhere(file);
+    await db.setConfig('behind a lock', round);
     await db.vacuum();
     await db.analyze();
     await db.addFileHash(hash(round * 10_000 + 9_000));
