@@ -116,7 +116,7 @@ export interface NewFileHash extends Omit<FileHash, 'upload_id' | 'uploaded_at'>
 }
 
 /** What to do when the hash is recorded already. */
-export interface AddFileHashOptions {
+export interface AddFileHashOptions extends CallOptions {
   /**
    * `'ignore'` keeps the row that is there, `'replace'` overwrites it in its place.
    * @default reject with `SQLITE_CONSTRAINT_PRIMARYKEY`
@@ -180,6 +180,10 @@ export interface DatabaseStats {
   databaseSize: number;
   /** When `vacuum` last ended, ISO 8601. */
   lastVacuum?: string;
+  /** The size of the write-ahead log's file, in bytes. */
+  walSize: number;
+  /** Why the last checkpoint failed, if it did. */
+  checkpointError?: DatabaseError;
 }
 
 // --- configuration ----------------------------------------------------------------------------
@@ -247,6 +251,29 @@ export class DatabaseError extends Error {
 
 // --- the asynchronous manager -----------------------------------------------------------------
 
+/** As much of an `AbortSignal` as is needed here: any will do. */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  readonly reason?: unknown;
+  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
+/** What every asynchronous method takes last. */
+export interface CallOptions {
+  /**
+   * Takes the call out of the queue, or interrupts its work on another thread: it rejects with
+   * `DB_ABORTED`, whose cause is the signal's reason. A call whose commit has begun goes on.
+   */
+  signal?: AbortSignalLike | null;
+}
+
+/** What a {@link DatabaseManager} tells of. */
+export interface DatabaseManagerEvents {
+  checkpointError: DatabaseError;
+  reconnect: { reason: 'IOERR' | 'replaced'; error?: DatabaseError };
+}
+
 /**
  * The ledger: every method but `isConnected` returns a promise.
  *
@@ -276,25 +303,35 @@ export class DatabaseManager {
   disconnect(): Promise<void>;
   /** Says whether calls can run now. */
   isConnected(): boolean;
+  /**
+   * `'checkpointError'`: moving the write-ahead log into the file failed; its records are safe in
+   * the log, and it is tried again. Unheard, it is a warning of the process.
+   *
+   * `'reconnect'`: the file was replaced underneath, or its handle failed at I/O, and it was opened
+   * again.
+   */
+  on<E extends keyof DatabaseManagerEvents>(event: E, listener: (detail: DatabaseManagerEvents[E]) => void): this;
+  once<E extends keyof DatabaseManagerEvents>(event: E, listener: (detail: DatabaseManagerEvents[E]) => void): this;
+  off<E extends keyof DatabaseManagerEvents>(event: E, listener: (detail: DatabaseManagerEvents[E]) => void): this;
   /** `disconnect()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 
   /** Brings the schema to {@link SCHEMA_VERSION}; does nothing when it is there. */
-  initializeSchema(): Promise<void>;
+  initializeSchema(options?: CallOptions): Promise<void>;
   /** Returns the schema's version; 0 before the first migration. */
-  getSchemaVersion(): Promise<number>;
+  getSchemaVersion(options?: CallOptions): Promise<number>;
 
   /** Creates a session and returns its id. */
-  createSession(session: NewUploadSession): Promise<string>;
-  getSession(id: string): Promise<UploadSession | undefined>;
+  createSession(session: NewUploadSession, options?: CallOptions): Promise<string>;
+  getSession(id: string, options?: CallOptions): Promise<UploadSession | undefined>;
   /** Sets columns of a session. @throws {DatabaseError} `DB_NOT_FOUND` */
-  updateSession(id: string, changes: UploadSessionChanges): Promise<void>;
+  updateSession(id: string, changes: UploadSessionChanges, options?: CallOptions): Promise<void>;
   /** Adds to a session's counters, so that two writers lose nothing. @throws {DatabaseError} `DB_NOT_FOUND` */
-  incrementSession(id: string, deltas: UploadSessionDeltas): Promise<void>;
+  incrementSession(id: string, deltas: UploadSessionDeltas, options?: CallOptions): Promise<void>;
   /** Lists sessions, of one status or of all, newest first. */
-  listSessions(status?: SessionStatus): Promise<UploadSession[]>;
+  listSessions(status?: SessionStatus, options?: CallOptions): Promise<UploadSession[]>;
   /** Deletes a session with its errors, if it is there. */
-  deleteSession(id: string): Promise<void>;
+  deleteSession(id: string, options?: CallOptions): Promise<void>;
 
   /**
    * Records an uploaded file.
@@ -303,30 +340,30 @@ export class DatabaseManager {
    * do not say otherwise
    */
   addFileHash(fileHash: NewFileHash, options?: AddFileHashOptions): Promise<void>;
-  getFileHash(hash: string): Promise<FileHash | undefined>;
+  getFileHash(hash: string, options?: CallOptions): Promise<FileHash | undefined>;
   /** Lists a chat's files in the order of their insertion. */
-  findFileHashes(chatId: string): Promise<FileHash[]>;
+  findFileHashes(chatId: string, options?: CallOptions): Promise<FileHash[]>;
   /** Forgets a hash, if it is there. */
-  deleteFileHash(hash: string): Promise<void>;
+  deleteFileHash(hash: string, options?: CallOptions): Promise<void>;
   /** Says whether a hash is recorded. */
-  isFileUploaded(hash: string): Promise<boolean>;
+  isFileUploaded(hash: string, options?: CallOptions): Promise<boolean>;
 
   /** Logs an error and returns its id. @throws {DatabaseError} `SQLITE_CONSTRAINT_FOREIGNKEY` for an unknown session */
-  logError(error: NewUploadError): Promise<number>;
+  logError(error: NewUploadError, options?: CallOptions): Promise<number>;
   /** Lists a session's errors by id. */
-  getErrors(sessionId: string): Promise<UploadError[]>;
+  getErrors(sessionId: string, options?: CallOptions): Promise<UploadError[]>;
   /** Counts one more retry and returns the new count. @throws {DatabaseError} `DB_NOT_FOUND` */
-  incrementRetryCount(errorId: number): Promise<number>;
+  incrementRetryCount(errorId: number, options?: CallOptions): Promise<number>;
   /** Deletes a session's errors. */
-  clearErrors(sessionId: string): Promise<void>;
+  clearErrors(sessionId: string, options?: CallOptions): Promise<void>;
 
   /** Sets a setting to any value that JSON can hold, nested at most 126 deep. */
-  setConfig(key: string, value: unknown): Promise<void>;
-  getConfig<T = unknown>(key: string): Promise<T | undefined>;
+  setConfig(key: string, value: unknown, options?: CallOptions): Promise<void>;
+  getConfig<T = unknown>(key: string, options?: CallOptions): Promise<T | undefined>;
   /** Deletes a setting, if it is there. */
-  deleteConfig(key: string): Promise<void>;
+  deleteConfig(key: string, options?: CallOptions): Promise<void>;
   /** Lists settings by key. */
-  listConfig(): Promise<ConfigRecord[]>;
+  listConfig(options?: CallOptions): Promise<ConfigRecord[]>;
 
   /**
    * Runs `fn` in a transaction and returns what it returns; when it rejects, everything is
@@ -337,21 +374,29 @@ export class DatabaseManager {
    * are savepoints.
    *
    * @throws {DatabaseError} `DB_BUSY` when it waited behind a transaction older than `timeout`,
-   * `DB_TRANSACTION_ABORTED` when SQLite or `disconnect()` ended it
+   * `DB_TRANSACTION_ABORTED` when SQLite or `disconnect()` ended it, `DB_ABORTED` when the signal did
    * @example
    * await db.transaction(async () => {
    *   await db.addFileHash(fileHash);
    *   await db.incrementSession(sessionId, { processed_files: 1, success_count: 1 });
    * });
    */
-  transaction<T>(fn: () => T | Promise<T>): Promise<T>;
+  transaction<T>(fn: () => T | Promise<T>, options?: CallOptions): Promise<T>;
 
   /** Rebuilds the file without free pages, off the event loop (`:memory:`: on it). */
-  vacuum(): Promise<void>;
+  vacuum(options?: CallOptions): Promise<void>;
   /** Measures the indexes for the query planner, off the event loop (`:memory:`: on it). */
-  analyze(): Promise<void>;
+  analyze(options?: CallOptions): Promise<void>;
+  /**
+   * Waits until the disk has every write that was acknowledged before the call: those survive a
+   * power loss, too. With `synchronous: 'FULL'` each write waits for that by itself.
+   *
+   * @throws {DatabaseError} `SQLITE_IOERR_FSYNC` when the disk refuses; later calls reject, too,
+   * until all of it could be written anew
+   */
+  flush(options?: CallOptions): Promise<void>;
   /** Counts what the ledger holds. */
-  getStats(): Promise<DatabaseStats>;
+  getStats(options?: CallOptions): Promise<DatabaseStats>;
 }
 
 // --- the synchronous connection ---------------------------------------------------------------

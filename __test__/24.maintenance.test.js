@@ -14,7 +14,7 @@ test('the numbers are what INTERFACE says they are', async (t) => {
   const file = path.join(makeFolder(t), 'a.db');
   const db = await openLedger(t, { path: file });
   assert.deepEqual(
-    { ...(await db.getStats()), databaseSize: 0 },
+    { ...(await db.getStats()), databaseSize: 0, walSize: 0 },
     {
       totalSessions: 0,
       activeSessions: 0,
@@ -23,6 +23,7 @@ test('the numbers are what INTERFACE says they are', async (t) => {
       failedUploads: 0,
       duplicatesFound: 0,
       databaseSize: 0,
+      walSize: 0,
     },
   );
   await db.createSession(newSession({ success_count: 3, error_count: 2, duplicate_count: 1 }));
@@ -40,6 +41,7 @@ test('the numbers are what INTERFACE says they are', async (t) => {
     failedUploads: 22,
     duplicatesFound: 11,
     databaseSize: pragma('page_count') * pragma('page_size'),
+    walSize: statSync(`${file}-wal`).size,
   });
 });
 
@@ -104,15 +106,15 @@ for (const [synchronous, isSynced] of [
   test(`synchronous ${synchronous}: a write ${isSynced ? 'waits' : 'does not wait'} for the disk`, async (t) => {
     const db = await openLedger(t, { synchronous });
     const { prototype } = native.Ledger;
-    const syncLog = prototype.syncLog;
+    const { flush } = prototype;
     t.after(() => {
-      prototype.syncLog = syncLog;
+      prototype.flush = flush;
     });
     let begun = 0;
     let ended = 0;
-    prototype.syncLog = async function spy(...args) {
+    prototype.flush = async function spy(...args) {
       begun += 1;
-      await syncLog.apply(this, args);
+      await flush.apply(this, args);
       await new Promise((resolve) => setTimeout(resolve, 20));
       ended += 1;
     };

@@ -8,6 +8,10 @@
  * errors made here are about what only the event loop's side knows: queues and transactions.
  */
 
+/** SQLite's primary result codes that decide what happens to a call. */
+const SQLITE_INTERRUPT = 9;
+const SQLITE_IOERR = 10;
+
 /** @typedef {{ code: string, operation: string, retryable?: boolean, errno?: number, cause?: unknown }} ErrorDetails */
 
 /** An error of this package. */
@@ -61,6 +65,30 @@ function behindTransaction(operation, ageMs) {
   );
 }
 
+/**
+ * @param {string} operation
+ * @param {unknown} reason what the signal was aborted with
+ */
+function aborted(operation, reason) {
+  return new DatabaseError(`${operation}: aborted by its signal; nothing of it was kept`, {
+    code: 'DB_ABORTED',
+    operation,
+    cause: reason,
+  });
+}
+
+/**
+ * @param {string} operation
+ * @param {unknown} error the lock that was met last
+ */
+function locked(operation, error) {
+  const { code, errno } = /** @type {DatabaseError} */ (error);
+  return new DatabaseError(
+    `${operation}: database is locked; another connection held the lock for the whole timeout, try again`,
+    { code, errno, operation, retryable: true },
+  );
+}
+
 /** @param {string} operation */
 function transactionFinished(operation) {
   return new DatabaseError(
@@ -99,6 +127,24 @@ function isLocked(error) {
 }
 
 /**
+ * Says whether the disk or the file system failed underneath a handle.
+ *
+ * @param {unknown} error
+ */
+function isIoFailure(error) {
+  return error instanceof DatabaseError && error.errno !== undefined && (error.errno & 0xff) === SQLITE_IOERR;
+}
+
+/**
+ * Says whether work was stopped half-way on request.
+ *
+ * @param {unknown} error
+ */
+function isInterrupted(error) {
+  return error instanceof DatabaseError && error.errno === SQLITE_INTERRUPT;
+}
+
+/**
  * Names the kind of a value for people, never the value.
  *
  * @param {unknown} value
@@ -112,10 +158,14 @@ function kindOf(value) {
 
 module.exports = {
   DatabaseError,
+  aborted,
   behindTransaction,
   invalidArgument,
+  isInterrupted,
+  isIoFailure,
   isLocked,
   kindOf,
+  locked,
   notConnected,
   transactionAborted,
   transactionFinished,

@@ -1,8 +1,6 @@
 // @ts-check
 'use strict';
 
-const { AsyncResource } = require('node:async_hooks');
-
 /**
  * Owns what one connection of a manager has to do about SQLite's write-ahead log, none of it on
  * the event loop's thread: when to begin it again, when to move it into the file, when to sync.
@@ -19,69 +17,75 @@ class Log {
   #isUsed;
   #syncsCommits;
   #checkpointAt = CHECKPOINT_PAGES;
-  #isCheckpointDue = false;
+  #isWritten = false;
+  #reportFailure;
   /** @type {Promise<void> | undefined} */
   #runningSync;
   /** @type {Promise<void> | undefined} */
   #nextSync;
-  /** Runs a function outside any transaction's context: events are nobody's call. */
-  #outside = AsyncResource.bind((/** @type {() => void} */ run) => run());
+  /** Why the last checkpoint failed. @type {unknown} */
+  checkpointError;
 
-  /** @param {Required<import('../index').DatabaseConfig>} config */
-  constructor(config) {
+  /**
+   * @param {Required<import('../index').DatabaseConfig>} config
+   * @param {(error: unknown) => void} reportFailure told of every checkpoint that fails
+   */
+  constructor(config, reportFailure) {
     this.#isUsed = config.enableWAL && !config.readonly && config.path !== ':memory:';
     this.#syncsCommits = this.#isUsed && config.synchronous === 'FULL';
+    this.#reportFailure = reportFailure;
   }
 
   /**
-   * Says whether the next write would begin the log again: its first page is synced by whoever
-   * writes it, so another thread does.
+   * Makes ready for a write and looks at the log.
    *
-   * @param {Ledger} writer
-   */
-  mustBegin(writer) {
-    return this.#isUsed && writer.startsLog;
-  }
-
-  /**
-   * Looks at what a commit leaves to do.
+   * A write that would begin the log again would sync its first page, so another thread does that
+   * first; a log that is full is moved into the file first, or it would grow without end.
    *
    * @param {Ledger} writer
    * @param {string} operation the public method
-   * @returns {Promise<void>} resolves when the commit may be acknowledged
+   * @returns {Promise<void> | undefined} what the write has to wait for, if anything
    */
-  acknowledge(writer, operation) {
-    if (!this.#isUsed) return Promise.resolve();
-    const pages = writer.logPages;
-    if (pages < CHECKPOINT_PAGES) {
-      this.#checkpointAt = CHECKPOINT_PAGES;
-    } else if (pages >= this.#checkpointAt) {
-      // A reader elsewhere may keep the log as it is: the next try waits for as much again.
-      this.#checkpointAt = pages + CHECKPOINT_PAGES;
-      this.#isCheckpointDue = true;
-    }
-    return this.#syncsCommits ? this.#sync(writer, operation) : Promise.resolve();
-  }
-
-  /** Says, once, whether the log is to be moved into the file. */
-  takeCheckpoint() {
-    const isDue = this.#isCheckpointDue;
-    this.#isCheckpointDue = false;
-    return isDue;
+  prepareWrite(writer, operation) {
+    if (!this.#isUsed) return undefined;
+    this.#isWritten = true;
+    const pages = writer.prepareWrite();
+    if (pages < 0) return writer.beginLog(operation);
+    return this.#isFull(pages) ? this.#checkpoint(writer) : undefined;
   }
 
   /**
-   * Tells of a failed checkpoint, which nobody awaits: its pages stay safe in the log.
+   * Moves a full log while nobody waits for it.
    *
-   * @param {unknown} error
+   * @param {Ledger} writer
+   * @returns {Promise<void> | undefined} what the next write has to wait for, if anything
    */
-  warn(error) {
-    this.#outside(() => process.emitWarning(/** @type {Error} */ (error)));
+  tidy(writer) {
+    return this.#isUsed && this.#isFull(writer.prepareWrite()) ? this.#checkpoint(writer) : undefined;
   }
 
-  /** Resolves when no sync is under way. */
-  async settle() {
+  /**
+   * Makes the log as short as it can be before the file is closed.
+   *
+   * @param {Ledger} writer
+   * @returns {Promise<boolean>} whether its last pages must be left where they are
+   */
+  async finish(writer) {
     await Promise.allSettled([this.#runningSync, this.#nextSync]);
+    if (!this.#isWritten) return false;
+    await this.#checkpoint(writer);
+    return this.checkpointError !== undefined;
+  }
+
+  /**
+   * Says what a commit waits for before it may be acknowledged.
+   *
+   * @param {Ledger} writer
+   * @param {string} operation the public method
+   * @returns {Promise<void> | undefined} nothing to wait for unless every commit is synced
+   */
+  acknowledge(writer, operation) {
+    return this.#syncsCommits ? this.flush(writer, operation) : undefined;
   }
 
   /**
@@ -89,19 +93,45 @@ class Log {
    *
    * @param {Ledger} writer
    * @param {string} operation the public method
+   * @returns {Promise<void>}
    */
-  #sync(writer, operation) {
+  flush(writer, operation) {
+    if (!this.#isUsed) return Promise.resolve();
     if (!this.#nextSync) {
       const sync = Promise.resolve(this.#runningSync)
         .catch(() => {})
         .then(() => {
           this.#runningSync = sync;
           this.#nextSync = undefined;
-          return writer.syncLog(operation);
+          return writer.flush(operation);
         });
       this.#nextSync = sync;
     }
     return this.#nextSync;
+  }
+
+  /** @param {number} pages */
+  #isFull(pages) {
+    if (pages < CHECKPOINT_PAGES) this.#checkpointAt = CHECKPOINT_PAGES;
+    if (pages < this.#checkpointAt) return false;
+    // A reader elsewhere may keep the log as it is: the next try waits for as much again.
+    this.#checkpointAt = pages + CHECKPOINT_PAGES;
+    return true;
+  }
+
+  /**
+   * A failure is told and held against no write: its pages stay safe in the log.
+   *
+   * @param {Ledger} writer
+   */
+  async #checkpoint(writer) {
+    try {
+      await writer.checkpoint();
+      this.checkpointError = undefined;
+    } catch (error) {
+      this.checkpointError = error;
+      this.#reportFailure(error);
+    }
   }
 }
 

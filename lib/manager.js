@@ -1,8 +1,10 @@
 // @ts-check
 'use strict';
 
-const { AsyncLocalStorage } = require('node:async_hooks');
+const { AsyncLocalStorage, AsyncResource } = require('node:async_hooks');
+const { EventEmitter } = require('node:events');
 const path = require('node:path');
+const { checkSignal, readSignal } = require('./call_options.js');
 const { invalidArgument, kindOf, notConnected, transactionState } = require('./error.js');
 const { toJson } = require('./json.js');
 const native = require('./native.js');
@@ -15,9 +17,13 @@ const { Turn } = require('./turn.js');
  * whether it reads, writes or works on another thread. When it runs is the turn's business.
  *
  * @typedef {import('../binding.js').Ledger} Ledger
+ * @typedef {import('../index').CallOptions | undefined} CallOptions
  */
 
-class DatabaseManager {
+/** Runs a function outside any caller's context: events are nobody's call. */
+const runOutside = AsyncResource.bind((/** @type {() => void} */ run) => run());
+
+class DatabaseManager extends EventEmitter {
   #config;
   /** @type {AsyncLocalStorage<InstanceType<typeof Transaction>> | undefined} made when first needed: it slows promises */
   #storage;
@@ -30,6 +36,7 @@ class DatabaseManager {
 
   /** @param {import('../index').DatabaseConfig} config */
   constructor(config) {
+    super();
     const valid = native.validateConfig(config, 'DatabaseManager');
     // Absolute from here on: the working directory may change before the next opening.
     this.#config = valid.path === ':memory:' ? valid : { ...valid, path: toAbsolute(valid.path) };
@@ -42,25 +49,48 @@ class DatabaseManager {
       const closed = this.#closing;
       this.#closing = undefined;
       this.#failure = undefined;
-      const turn = new Turn(this.#config, async () => {
-        await closed?.catch(() => {});
-        return openLedgers(this.#config);
-      });
+      const turn = new Turn(
+        this.#config,
+        async (isFirst) => {
+          await closed?.catch(() => {});
+          // A file that is gone must not come back empty.
+          return openLedgers(isFirst ? this.#config : { ...this.#config, create: false });
+        },
+        {
+          onCheckpointError: (error) => this.#reportCheckpointError(error),
+          onReconnect: (reason, error) => runOutside(() => this.emit('reconnect', { reason, error })),
+          onLost: (error) => this.#forget(turn, error),
+        },
+      );
       this.#turn = turn;
-      turn.opened.catch((error) => {
-        if (this.#turn !== turn) return;
-        this.#turn = undefined;
-        this.#failure = error;
-      });
+      turn.opened.catch((error) => this.#forget(turn, error));
     }
     return this.#turn.opened;
   }
 
+  /**
+   * Lets go of a connection that could not be opened.
+   *
+   * @param {InstanceType<typeof Turn>} turn
+   * @param {unknown} error
+   */
+  #forget(turn, error) {
+    if (this.#turn !== turn) return;
+    this.#turn = undefined;
+    this.#failure = error;
+  }
+
+  /** @param {unknown} error */
+  #reportCheckpointError(error) {
+    runOutside(() => {
+      // Nobody awaits a checkpoint: unheard, its failure is a warning of the process.
+      if (!this.emit('checkpointError', error)) process.emitWarning(/** @type {Error} */ (error));
+    });
+  }
+
   disconnect() {
     return attempt(() => {
-      if (this.#inside('disconnect')) {
-        throw transactionState('disconnect', 'not possible inside a transaction; let it end first');
-      }
+      this.#refuseInside('disconnect');
       const turn = this.#turn;
       // From here on, calls are refused, or wait for the next connection.
       this.#turn = undefined;
@@ -80,65 +110,66 @@ class DatabaseManager {
 
   // --- schema ---------------------------------------------------------------------------------
 
-  initializeSchema() {
-    return this.#job('initializeSchema', (ledger) => ledger.initializeSchema(), { canInterrupt: false });
+  /** @param {CallOptions} [options] */
+  initializeSchema(options) {
+    return this.#job('initializeSchema', (ledger) => ledger.initializeSchema(), options);
   }
 
-  getSchemaVersion() {
-    return this.#read('getSchemaVersion', (ledger) => ledger.getSchemaVersion());
+  /** @param {CallOptions} [options] */
+  getSchemaVersion(options) {
+    return this.#read('getSchemaVersion', (ledger) => ledger.getSchemaVersion(), options);
   }
 
   // --- sessions -------------------------------------------------------------------------------
 
-  /** @param {import('../index').NewUploadSession} session */
-  createSession(session) {
-    return attempt(() => {
-      const values = readFields('createSession', 'session', session, FIELDS.newSession);
-      return this.#write('createSession', (ledger) =>
-        ledger.createSession(.../** @type {Parameters<Ledger['createSession']>} */ (values)),
-      );
-    });
+  /**
+   * @param {import('../index').NewUploadSession} session
+   * @param {CallOptions} [options]
+   */
+  createSession(session, options) {
+    return this.#writeRecord('createSession', 'session', session, FIELDS.newSession, [], options);
   }
 
-  /** @param {string} id */
-  getSession(id) {
-    return this.#read('getSession', (ledger) => ledger.getSession(id));
+  /**
+   * @param {string} id
+   * @param {CallOptions} [options]
+   */
+  getSession(id, options) {
+    return this.#read('getSession', (ledger) => ledger.getSession(id), options);
   }
 
   /**
    * @param {string} id
    * @param {import('../index').UploadSessionChanges} changes
+   * @param {CallOptions} [options]
    */
-  updateSession(id, changes) {
-    return attempt(() => {
-      const values = [id, ...readFields('updateSession', 'changes', changes, FIELDS.sessionChanges)];
-      return this.#write('updateSession', (ledger) =>
-        ledger.updateSession(.../** @type {Parameters<Ledger['updateSession']>} */ (values)),
-      );
-    });
+  updateSession(id, changes, options) {
+    return this.#writeRecord('updateSession', 'changes', changes, FIELDS.sessionChanges, [id], options);
   }
 
   /**
    * @param {string} id
    * @param {import('../index').UploadSessionDeltas} deltas
+   * @param {CallOptions} [options]
    */
-  incrementSession(id, deltas) {
-    return attempt(() => {
-      const values = [id, ...readFields('incrementSession', 'deltas', deltas, FIELDS.sessionDeltas)];
-      return this.#write('incrementSession', (ledger) =>
-        ledger.incrementSession(.../** @type {Parameters<Ledger['incrementSession']>} */ (values)),
-      );
-    });
+  incrementSession(id, deltas, options) {
+    return this.#writeRecord('incrementSession', 'deltas', deltas, FIELDS.sessionDeltas, [id], options);
   }
 
-  /** @param {import('../index').SessionStatus} [status] */
-  listSessions(status) {
-    return this.#read('listSessions', (ledger) => ledger.listSessions(status));
+  /**
+   * @param {import('../index').SessionStatus} [status]
+   * @param {CallOptions} [options]
+   */
+  listSessions(status, options) {
+    return this.#read('listSessions', (ledger) => ledger.listSessions(status), options);
   }
 
-  /** @param {string} id */
-  deleteSession(id) {
-    return this.#write('deleteSession', (ledger) => ledger.deleteSession(id));
+  /**
+   * @param {string} id
+   * @param {CallOptions} [options]
+   */
+  deleteSession(id, options) {
+    return this.#write('deleteSession', (ledger) => ledger.deleteSession(id), options);
   }
 
   // --- file hashes ----------------------------------------------------------------------------
@@ -150,58 +181,76 @@ class DatabaseManager {
   addFileHash(fileHash, options) {
     return attempt(() => {
       const values = readFields('addFileHash', 'fileHash', fileHash, FIELDS.newFileHash);
-      values.push(...readFields('addFileHash', 'options', options ?? {}, FIELDS.addOptions));
-      return this.#write('addFileHash', (ledger) =>
-        ledger.addFileHash(.../** @type {Parameters<Ledger['addFileHash']>} */ (values)),
-      );
+      const [onConflict, signal] = readFields('addFileHash', 'options', options ?? {}, FIELDS.addOptions);
+      values.push(onConflict);
+      return this.#writeValues('addFileHash', values, checkSignal('addFileHash', signal));
     });
   }
 
-  /** @param {string} hash */
-  getFileHash(hash) {
-    return this.#read('getFileHash', (ledger) => ledger.getFileHash(hash));
+  /**
+   * @param {string} hash
+   * @param {CallOptions} [options]
+   */
+  getFileHash(hash, options) {
+    return this.#read('getFileHash', (ledger) => ledger.getFileHash(hash), options);
   }
 
-  /** @param {string} chatId */
-  findFileHashes(chatId) {
-    return this.#read('findFileHashes', (ledger) => ledger.findFileHashes(chatId));
+  /**
+   * @param {string} chatId
+   * @param {CallOptions} [options]
+   */
+  findFileHashes(chatId, options) {
+    return this.#read('findFileHashes', (ledger) => ledger.findFileHashes(chatId), options);
   }
 
-  /** @param {string} hash */
-  deleteFileHash(hash) {
-    return this.#write('deleteFileHash', (ledger) => ledger.deleteFileHash(hash));
+  /**
+   * @param {string} hash
+   * @param {CallOptions} [options]
+   */
+  deleteFileHash(hash, options) {
+    return this.#write('deleteFileHash', (ledger) => ledger.deleteFileHash(hash), options);
   }
 
-  /** @param {string} hash */
-  isFileUploaded(hash) {
-    return this.#read('isFileUploaded', (ledger) => ledger.isFileUploaded(hash));
+  /**
+   * @param {string} hash
+   * @param {CallOptions} [options]
+   */
+  isFileUploaded(hash, options) {
+    return this.#read('isFileUploaded', (ledger) => ledger.isFileUploaded(hash), options);
   }
 
   // --- errors ---------------------------------------------------------------------------------
 
-  /** @param {import('../index').NewUploadError} error */
-  logError(error) {
-    return attempt(() => {
-      const values = readFields('logError', 'error', error, FIELDS.newUploadError);
-      return this.#write('logError', (ledger) =>
-        ledger.logError(.../** @type {Parameters<Ledger['logError']>} */ (values)),
-      );
-    });
+  /**
+   * @param {import('../index').NewUploadError} error
+   * @param {CallOptions} [options]
+   */
+  logError(error, options) {
+    return this.#writeRecord('logError', 'error', error, FIELDS.newUploadError, [], options);
   }
 
-  /** @param {string} sessionId */
-  getErrors(sessionId) {
-    return this.#read('getErrors', (ledger) => ledger.getErrors(sessionId));
+  /**
+   * @param {string} sessionId
+   * @param {CallOptions} [options]
+   */
+  getErrors(sessionId, options) {
+    return this.#read('getErrors', (ledger) => ledger.getErrors(sessionId), options);
   }
 
-  /** @param {number} errorId */
-  incrementRetryCount(errorId) {
-    return this.#write('incrementRetryCount', (ledger) => ledger.incrementRetryCount(errorId));
+  /**
+   * @param {number} errorId
+   * @param {CallOptions} [options]
+   */
+  incrementRetryCount(errorId, options) {
+    return this.#write('incrementRetryCount', (ledger) => ledger.incrementRetryCount(errorId), options);
   }
 
-  /** @param {string} sessionId */
-  clearErrors(sessionId) {
-    return this.#write('clearErrors', (ledger) => ledger.clearErrors(sessionId));
+  /**
+   * @param {string} sessionId
+   * @param {CallOptions} [options]
+   */
+  clearErrors(sessionId, options) {
+    return this.#write('clearErrors', (ledger) => ledger.clearErrors(sessionId), options);
   }
 
   // --- settings -------------------------------------------------------------------------------
@@ -209,29 +258,38 @@ class DatabaseManager {
   /**
    * @param {string} key
    * @param {unknown} value
+   * @param {CallOptions} [options]
    */
-  setConfig(key, value) {
+  setConfig(key, value, options) {
     return attempt(() => {
       const json = toJson('setConfig', value);
-      return this.#write('setConfig', (ledger) => ledger.setConfig(key, json));
+      return this.#write('setConfig', (ledger) => ledger.setConfig(key, json), options);
     });
   }
 
-  /** @param {string} key */
-  getConfig(key) {
-    return this.#read('getConfig', (ledger) => {
+  /**
+   * @param {string} key
+   * @param {CallOptions} [options]
+   */
+  getConfig(key, options) {
+    const read = (/** @type {Ledger} */ ledger) => {
       const json = ledger.getConfig(key);
       return json === undefined ? undefined : JSON.parse(json);
-    });
+    };
+    return this.#read('getConfig', read, options);
   }
 
-  /** @param {string} key */
-  deleteConfig(key) {
-    return this.#write('deleteConfig', (ledger) => ledger.deleteConfig(key));
+  /**
+   * @param {string} key
+   * @param {CallOptions} [options]
+   */
+  deleteConfig(key, options) {
+    return this.#write('deleteConfig', (ledger) => ledger.deleteConfig(key), options);
   }
 
-  listConfig() {
-    return this.#read('listConfig', (ledger) => ledger.listConfig());
+  /** @param {CallOptions} [options] */
+  listConfig(options) {
+    return this.#read('listConfig', (ledger) => ledger.listConfig(), options);
   }
 
   // --- transactions ---------------------------------------------------------------------------
@@ -239,34 +297,55 @@ class DatabaseManager {
   /**
    * @template T
    * @param {() => T | Promise<T>} run
+   * @param {CallOptions} [options]
    * @returns {Promise<T>}
    */
-  async transaction(run) {
+  async transaction(run, options) {
     if (typeof run !== 'function') {
       throw invalidArgument('transaction', 'fn', `must be a function, not ${kindOf(run)}`);
     }
+    const signal = readSignal('transaction', options);
     this.#storage ??= new AsyncLocalStorage();
     const storage = this.#storage;
     const outer = storage.getStore();
-    if (outer) return outer.nest(storage, run);
-    const turn = await this.#requireTurn('transaction').beginTransaction();
+    if (outer) return outer.nest(storage, run, signal);
+    const turn = await this.#requireTurn('transaction').beginTransaction(signal);
     const transaction = new Transaction(turn.ledger, turn, this.#config.timeout);
     turn.attach(transaction);
-    return transaction.execute(storage, run);
+    return transaction.execute(storage, run, signal);
   }
 
   // --- maintenance ----------------------------------------------------------------------------
 
-  vacuum() {
-    return this.#job('vacuum', (ledger) => ledger.vacuum(), { canInterrupt: true });
+  /** @param {CallOptions} [options] */
+  vacuum(options) {
+    const interruption = new native.Interruption();
+    return this.#job('vacuum', (ledger) => ledger.vacuum(interruption), options, interruption);
   }
 
-  analyze() {
-    return this.#job('analyze', (ledger) => ledger.analyze(), { canInterrupt: true });
+  /** @param {CallOptions} [options] */
+  analyze(options) {
+    const interruption = new native.Interruption();
+    return this.#job('analyze', (ledger) => ledger.analyze(interruption), options, interruption);
   }
 
-  getStats() {
-    return this.#read('getStats', (ledger) => ledger.getStats());
+  /** @param {CallOptions} [options] */
+  getStats(options) {
+    const read = (/** @type {Ledger} */ ledger) => {
+      const checkpointError = this.#turn?.checkpointError;
+      const stats = ledger.getStats();
+      return checkpointError === undefined ? stats : { ...stats, checkpointError };
+    };
+    return this.#read('getStats', read, options);
+  }
+
+  /** @param {CallOptions} [options] */
+  flush(options) {
+    return attempt(() => {
+      const signal = readSignal('flush', options);
+      this.#refuseInside('flush');
+      return this.#requireTurn('flush').flush(signal);
+    });
   }
 
   // --- the way of a call ----------------------------------------------------------------------
@@ -278,50 +357,95 @@ class DatabaseManager {
   }
 
   /** @param {string} operation */
-  #inside(operation) {
+  #refuseInside(operation) {
     const transaction = this.#storage?.getStore();
-    transaction?.requireOpen(operation);
-    return transaction;
+    if (!transaction) return;
+    transaction.requireOpen(operation);
+    throw transactionState(operation, 'not possible inside a transaction; let it end first');
   }
 
   /**
    * @template T
    * @param {string} operation
    * @param {(ledger: Ledger) => T} run
+   * @param {CallOptions} options
    * @returns {Promise<T>}
    */
-  #read(operation, run) {
-    const transaction = this.#storage?.getStore();
-    return transaction
-      ? transaction.call(operation, run)
-      : attempt(() => this.#requireTurn(operation).read(operation, run));
+  #read(operation, run, options) {
+    try {
+      const signal = options === undefined ? undefined : readSignal(operation, options);
+      const transaction = this.#storage?.getStore();
+      return transaction ? transaction.call(operation, run) : this.#requireTurn(operation).read(operation, run, signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
    * @template T
    * @param {string} operation
    * @param {(ledger: Ledger) => T} run
+   * @param {CallOptions} options
    * @returns {Promise<T>}
    */
-  #write(operation, run) {
-    const transaction = this.#storage?.getStore();
-    return transaction
-      ? transaction.call(operation, run)
-      : attempt(() => this.#requireTurn(operation).write(operation, run));
+  #write(operation, run, options) {
+    return attempt(() => this.#startWrite(operation, run, readSignal(operation, options)));
   }
 
   /**
-   * @param {string} operation
-   * @param {(ledger: Ledger) => Promise<void>} run
-   * @param {{ canInterrupt: boolean }} options
-   * @returns {Promise<void>}
+   * Writes a record, whose fields are read now: what the caller does to it later changes nothing.
+   *
+   * @param {keyof Ledger & string} operation the public method, and the addon's
+   * @param {string} name the parameter
+   * @param {unknown} record
+   * @param {readonly string[]} fields
+   * @param {unknown[]} before the arguments before the record's
+   * @param {CallOptions} options
+   * @returns {Promise<any>}
    */
-  #job(operation, run, options) {
+  #writeRecord(operation, name, record, fields, before, options) {
     return attempt(() => {
-      if (this.#inside(operation)) {
-        throw transactionState(operation, 'not possible inside a transaction; let it end first');
-      }
-      return this.#requireTurn(operation).job(operation, run, options);
+      const values = [...before, ...readFields(operation, name, record, fields)];
+      return this.#writeValues(operation, values, readSignal(operation, options));
+    });
+  }
+
+  /**
+   * @param {keyof Ledger & string} operation the public method, and the addon's
+   * @param {unknown[]} values
+   * @param {AbortSignal | undefined} signal
+   * @returns {Promise<any>}
+   */
+  #writeValues(operation, values, signal) {
+    const run = (/** @type {any} */ ledger) => ledger[operation](...values);
+    return this.#startWrite(operation, run, signal);
+  }
+
+  /**
+   * @template T
+   * @param {string} operation
+   * @param {(ledger: Ledger) => T} run
+   * @param {AbortSignal | undefined} signal
+   * @returns {Promise<T>}
+   */
+  #startWrite(operation, run, signal) {
+    const transaction = this.#storage?.getStore();
+    return transaction ? transaction.call(operation, run) : this.#requireTurn(operation).write(operation, run, signal);
+  }
+
+  /**
+   * @template T
+   * @param {string} operation
+   * @param {(ledger: Ledger) => Promise<T>} run
+   * @param {CallOptions} options
+   * @param {{ request: () => void }} [interruption] what stops it half-way
+   * @returns {Promise<T>}
+   */
+  #job(operation, run, options, interruption) {
+    return attempt(() => {
+      const signal = readSignal(operation, options);
+      this.#refuseInside(operation);
+      return this.#requireTurn(operation).job(operation, run, signal, interruption && (() => interruption.request()));
     });
   }
 }
@@ -337,7 +461,7 @@ async function openLedgers(config) {
   try {
     return { writer, reader: await native.openLedger(config, true) };
   } catch (error) {
-    await writer.close();
+    await writer.close(true);
     throw error;
   }
 }

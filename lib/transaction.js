@@ -2,7 +2,7 @@
 'use strict';
 
 const { performance } = require('node:perf_hooks');
-const { behindTransaction, transactionAborted, transactionFinished } = require('./error.js');
+const { aborted, behindTransaction, transactionAborted, transactionFinished } = require('./error.js');
 
 /**
  * Owns an open transaction and those nested in it: who is inside, who waits, when it ends.
@@ -68,11 +68,15 @@ class Transaction {
    * @template T
    * @param {Storage} storage
    * @param {() => T | Promise<T>} run
+   * @param {AbortSignal} [signal] rolls it back, unless its commit has begun
    * @returns {Promise<T>}
    */
-  async execute(storage, run) {
+  async execute(storage, run, signal) {
+    const abort = () => this.#abortBy(aborted('transaction', signal?.reason));
+    signal?.addEventListener('abort', abort, { once: true });
     let value;
     try {
+      if (signal?.aborted) throw aborted('transaction', signal.reason);
       this.requireOpen('transaction');
       value = await Promise.race([storage.run(this, async () => run()), this.#aborted]);
       while (this.#pending.size > 0) {
@@ -85,6 +89,8 @@ class Transaction {
         this.#boundary.rollBack();
       }
       throw error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
     }
     this.#finish();
     await this.#boundary.commit();
@@ -116,11 +122,12 @@ class Transaction {
    * @template T
    * @param {Storage} storage
    * @param {() => T | Promise<T>} run
+   * @param {AbortSignal} [signal]
    * @returns {Promise<T>}
    */
-  nest(storage, run) {
+  nest(storage, run, signal) {
     const opened = this.#inTurn('transaction', () => this.#openChild());
-    return this.#track(opened.then((child) => this.#executeChild(child, storage, run)));
+    return this.#track(opened.then((child) => this.#executeChild(child, storage, run, signal)));
   }
 
   /**
@@ -144,12 +151,26 @@ class Transaction {
     this.#end(reason);
   }
 
-  /** @param {unknown} reason */
-  #end(reason) {
+  /**
+   * Ends it as the caller's signal asks: with that error itself.
+   *
+   * @param {unknown} error
+   */
+  #abortBy(error) {
+    if (this.#isFinished) return;
+    this.#lostTo = error;
+    this.#end(error, error);
+  }
+
+  /**
+   * @param {unknown} reason
+   * @param {unknown} [error] what the transaction rejects with
+   */
+  #end(reason, error = transactionAborted('transaction', reason)) {
     if (this.#isFinished) return;
     this.#finish();
     this.#boundary.rollBack();
-    this.#rejectAborted(transactionAborted('transaction', reason));
+    this.#rejectAborted(error);
   }
 
   /**
@@ -213,15 +234,16 @@ class Transaction {
    * @param {Transaction} child
    * @param {Storage} storage
    * @param {() => T | Promise<T>} run
+   * @param {AbortSignal} [signal]
    * @returns {Promise<T>}
    */
-  async #executeChild(child, storage, run) {
+  async #executeChild(child, storage, run, signal) {
     const timer = setTimeout(() => {
       child.#isExpired = true;
       for (const waiting of this.#waiting.splice(0)) waiting.reject(child.#expiry(waiting.operation));
     }, this.#timeoutMs);
     try {
-      return await child.execute(storage, run);
+      return await child.execute(storage, run, signal);
     } finally {
       clearTimeout(timer);
       this.#child = undefined;

@@ -2,75 +2,86 @@
 'use strict';
 
 const { performance } = require('node:perf_hooks');
-const { behindTransaction, isLocked, notConnected } = require('./error.js');
+const { CallQueue } = require('./call_queue.js');
+const { runSlice, runSteps } = require('./commit.js');
+const { fitsSlice, isWrite, watchSignal } = require('./entry.js');
+const { aborted, behindTransaction, isIoFailure, isLocked, locked, notConnected } = require('./error.js');
+const { LockWait, pauseAfter } = require('./lock_wait.js');
 const { Log } = require('./log.js');
+const { LoopTurn } = require('./loop_turn.js');
+const { TransactionTurn } = require('./transaction_turn.js');
 
 /**
- * Owns when a call runs, for one connection of a manager from opening to closing: the queue,
- * waiting for other connections' locks, and the work that must not happen on the event loop's
- * thread.
+ * Owns when a call runs, for one connection of a manager from opening to closing: the queue, the
+ * slices of the loop's turns, waiting for other connections' locks, and the work that must not
+ * happen on the event loop's thread. ARCHITECTURE.md draws its states.
  *
  * Nothing here knows SQL or records. A call is a function of a ledger (the addon's handle) that
  * runs to its end at once. While a transaction is open on the writing handle, reads from outside
  * use a second one.
  *
  * @typedef {import('../binding.js').Ledger} Ledger
+ * @typedef {{ writer: Ledger, reader: Ledger | undefined }} Handles
  *
- * @typedef {object} Entry
- * @property {'read' | 'write' | 'transaction' | 'commit' | 'upkeep'} kind
- * @property {string} operation the public method
- * @property {(ledger: Ledger) => unknown} run runs on the loop, or gives the promise of a job
- * @property {boolean} isJob whether `run` starts work on another thread
- * @property {boolean} canInterrupt whether closing may stop it half-way
- * @property {number} queuedAt when the call was made
- * @property {(value: any) => void} resolve
- * @property {(error: unknown) => void} reject
+ * @typedef {import('./entry.js').Entry} Entry
  *
- * @typedef {object} OpenTransaction
- * @property {(reason: unknown) => void} abort ends it from outside: closing does
+ * @typedef {object} Events what the manager is told
+ * @property {(error: unknown) => void} onCheckpointError
+ * @property {(reason: 'IOERR' | 'replaced', error: unknown) => void} onReconnect
+ * @property {(error: unknown) => void} onLost the connection failed and could not be opened again
  */
 
-/** Queued calls run for at most this long before the loop gets a turn. */
-const SLICE_MS = 5;
-
-/** How long to wait before a lock is tried again; the last number repeats. */
-const LOCK_PAUSES_MS = [1, 2, 5, 10, 15, 20, 25];
+/** How long a writer with much to do pauses between turns while others want the file's lock. */
+const COURTESY_MS = 2;
 
 class Turn {
   /** @type {'opening' | 'open' | 'closing' | 'closed'} */
   #state = 'opening';
   /** @type {Promise<void>} */
   #opened;
-  /** @type {Entry[]} calls that wait, in the order in which they were made */
-  #queue = [];
-  /** @type {Entry | undefined} what has the writing side to itself */
+  #queue = new CallQueue();
+  /** @type {Entry | undefined} the job or transaction that has the writing side to itself */
   #active;
-  /** How many writes outside transactions wait or run: reads made after them wait for them. */
-  #pendingWrites = 0;
-  /** @type {{ openedAt: number, expired: boolean, timer: NodeJS.Timeout, handle?: OpenTransaction } | undefined} */
+  /** Whether the writing side waits: for a lock of another connection, or for the log. */
+  #isHeld = false;
+  /** How many reads wait for another connection's lock, outside the queue. */
+  #retryingReads = 0;
+  /** @type {InstanceType<typeof TransactionTurn> | undefined} */
   #transaction;
   /** @type {Ledger | undefined} */
   #writer;
   /** @type {Ledger | undefined} */
   #reader;
-  /** @type {number | undefined} since when another connection's lock keeps the writing side waiting */
-  #lockedSince;
-  /** How many reads wait for another connection's lock, outside the queue. */
-  #retryingReads = 0;
+  #hasWritten = false;
   #isDrainPlanned = false;
+  /** The loop's present turn. */
+  #loopTurn;
+  #lockWait = new LockWait();
+  /** Whether a handle that fails may be opened again: once, until a call succeeds. */
+  #mayReopen = true;
   /** @type {(() => void) | undefined} called when nothing waits or runs any more */
   #whenIdle;
-  #timeoutMs;
+  #config;
+  #connect;
+  #events;
   #log;
 
   /**
    * @param {Required<import('../index').DatabaseConfig>} config
-   * @param {() => Promise<{ writer: Ledger, reader: Ledger | undefined }>} connect
+   * @param {(isFirst: boolean) => Promise<Handles>} connect
+   * @param {Events} events
    */
-  constructor(config, connect) {
-    this.#timeoutMs = config.timeout;
-    this.#log = new Log(config);
-    this.#opened = this.#open(connect);
+  constructor(config, connect, events) {
+    this.#config = config;
+    this.#connect = connect;
+    this.#loopTurn = new LoopTurn(
+      config.enableWAL && config.path !== ':memory:',
+      () => this.#onTurnBegin(),
+      () => this.#onTurnEnd(),
+    );
+    this.#events = events;
+    this.#log = new Log(config, events.onCheckpointError);
+    this.#opened = this.#open(true);
     this.#opened.catch(() => {});
   }
 
@@ -85,184 +96,288 @@ class Turn {
     return this.#state === 'open';
   }
 
-  /** @param {() => Promise<{ writer: Ledger, reader: Ledger | undefined }>} connect */
-  async #open(connect) {
+  get checkpointError() {
+    return this.#log.checkpointError;
+  }
+
+  /** @param {boolean} isFirst */
+  async #open(isFirst) {
     try {
-      const { writer, reader } = await connect();
+      const { writer, reader } = await this.#connect(isFirst);
       this.#writer = writer;
       this.#reader = reader;
     } catch (error) {
       this.#state = 'closed';
-      this.#rejectWaiting((entry) => notConnected(entry.operation, error));
+      this.#queue.rejectWaiting((entry) => notConnected(entry.operation, error));
       throw error;
     }
     this.#state = 'open';
     this.#drain();
   }
 
+  /**
+   * Opens both handles again: a file that was replaced is another one, and a handle that failed
+   * at I/O may have lost what it knows of its file. Calls wait meanwhile.
+   *
+   * @param {'IOERR' | 'replaced'} reason
+   * @param {unknown} [error]
+   */
+  #reopen(reason, error) {
+    this.#state = 'opening';
+    this.#loopTurn.forgetSnapshot();
+    this.#opened = this.#closeHandles(true)
+      .catch(() => {})
+      .then(() => this.#open(false));
+    this.#opened.then(() => this.#events.onReconnect(reason, error), this.#events.onLost);
+  }
+
+  /** @param {boolean} keepLog */
+  async #closeHandles(keepLog) {
+    await this.#reader?.close(true);
+    await this.#writer?.close(keepLog);
+  }
+
   /** Lets queued writes end, rolls an open transaction back, and closes. No call follows this one. */
   async close() {
-    this.#rejectWaiting(
+    this.#queue.rejectWaiting(
       (entry) => notConnected(entry.operation),
-      (entry) => entry.kind === 'transaction' || entry.canInterrupt,
+      (entry) => entry.kind === 'transaction' || entry.interrupt !== undefined,
     );
     // A failure to open has been told to whoever asked to connect.
     if (this.#state === 'opening') await this.#opened.catch(() => {});
     if (this.#state === 'closed') return;
     this.#state = 'closing';
-    if (this.#active?.canInterrupt) this.#writer?.interrupt();
-    this.#transaction?.handle?.abort(notConnected('transaction'));
-    if (this.#active || this.#queue.length > 0 || this.#retryingReads > 0) {
+    this.#active?.interrupt?.();
+    this.#transaction?.abort(notConnected('transaction'));
+    if (!this.#isIdle()) {
       await new Promise((resolve) => {
         this.#whenIdle = () => resolve(undefined);
-        this.#drain();
+        this.#drainSoon();
       });
     }
-    await this.#log.settle();
+    const writer = /** @type {Ledger} */ (this.#writer);
+    this.#loopTurn.releaseSnapshot();
     try {
-      await this.#reader?.close();
-      await this.#writer?.close();
+      await this.#closeHandles(await this.#log.finish(writer));
     } finally {
       this.#state = 'closed';
     }
   }
 
+  #isIdle() {
+    return !this.#active && !this.#isHeld && this.#queue.length === 0 && this.#retryingReads === 0;
+  }
+
   // --- calls --------------------------------------------------------------------------------
 
   /**
-   * Reads: at once, unless a write made before waits.
+   * Reads: at once, unless a write made before waits or the turn has lasted long enough.
    *
    * @template T
    * @param {string} operation
-   * @param {(ledger: Ledger) => T} run
+   * @param {(ledger: Ledger) => T | Promise<T>} run
+   * @param {AbortSignal} [signal]
    * @returns {Promise<T>}
    */
-  read(operation, run) {
-    const ledger = this.#readHandle();
-    if (this.#state === 'open' && this.#pendingWrites === 0 && ledger) {
-      try {
-        return Promise.resolve(run(ledger));
-      } catch (error) {
-        if (!isLocked(error)) return Promise.reject(error);
+  read(operation, run, signal) {
+    if (this.#queue.pendingWrites === 0 && this.#state === 'open' && this.#loopTurn.hasTime()) {
+      const ledger = this.#readHandle();
+      if (ledger && this.#state === 'open') {
+        try {
+          return Promise.resolve(this.#readOn(ledger, run));
+        } catch (error) {
+          if (!isLocked(error) && !this.#mustReopen(error)) return Promise.reject(error);
+        }
       }
     }
-    return this.#enqueue({ kind: 'read', operation, run });
+    return this.#enqueue('read', operation, run, signal);
   }
 
   /**
-   * Writes, behind every write and transaction made before.
+   * Writes, behind every write and transaction made before, in one commit with its neighbours.
    *
    * @template T
    * @param {string} operation
    * @param {(ledger: Ledger) => T} run
+   * @param {AbortSignal} [signal]
    * @returns {Promise<T>}
    */
-  write(operation, run) {
-    return this.#enqueue({ kind: 'write', operation, run });
+  write(operation, run, signal) {
+    return this.#enqueue('write', operation, run, signal);
   }
 
   /**
-   * Works on another thread, with the writing side to itself.
+   * Works with the writing side to itself until a promise settles.
    *
+   * @template T
    * @param {string} operation
-   * @param {(ledger: Ledger) => Promise<void>} run
-   * @param {{ canInterrupt: boolean }} options
+   * @param {(ledger: Ledger) => Promise<T>} run
+   * @param {AbortSignal} [signal]
+   * @param {() => void} [interrupt] stops it half-way
+   * @returns {Promise<T>}
+   */
+  job(operation, run, signal, interrupt) {
+    return this.#enqueue('job', operation, run, signal, interrupt);
+  }
+
+  /**
+   * Writes in many steps, in one transaction and in as many turns of the loop as they need.
+   *
+   * @template T
+   * @param {string} operation
+   * @param {((ledger: Ledger) => T)[]} steps
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<T[]>}
+   */
+  batch(operation, steps, signal) {
+    const run = (/** @type {Ledger} */ writer) => {
+      writer.begin();
+      const work = runSteps(writer, operation, steps, () => this.pause(), signal);
+      return work.then(async (values) => {
+        await this.#log.acknowledge(writer, operation);
+        return values;
+      });
+    };
+    return this.job(operation, run, signal);
+  }
+
+  /**
+   * Waits until the disk has all writes made before.
+   *
+   * @param {AbortSignal} [signal]
    * @returns {Promise<void>}
    */
-  job(operation, run, { canInterrupt }) {
-    return this.#enqueue({ kind: 'write', operation, run, isJob: true, canInterrupt });
+  flush(signal) {
+    return this.read('flush', () => this.#log.flush(/** @type {Ledger} */ (this.#writer), 'flush'), signal);
   }
 
   /**
    * Opens a transaction; resolves when it has begun, with what ends it.
    *
-   * @returns {Promise<TransactionTurn>}
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<InstanceType<typeof TransactionTurn>>}
    */
-  beginTransaction() {
-    return this.#enqueue({ kind: 'transaction', operation: 'transaction', run: (ledger) => ledger.begin() });
+  beginTransaction(signal) {
+    return this.#enqueue('transaction', 'transaction', (ledger) => ledger.begin(), signal);
+  }
+
+  /**
+   * Waits for the loop's next turn when this one has lasted long enough: for jobs on the loop.
+   *
+   * @returns {Promise<void> | undefined}
+   */
+  pause() {
+    if (this.#loopTurn.hasTime()) return undefined;
+    return new Promise((resolve) => setImmediate(resolve));
   }
 
   // --- the queue ----------------------------------------------------------------------------
 
   /**
-   * @param {Pick<Entry, 'kind' | 'operation' | 'run'> & Partial<Entry>} call
+   * @param {Entry['kind']} kind
+   * @param {string} operation
+   * @param {Entry['run']} run
+   * @param {AbortSignal} [signal]
+   * @param {() => void} [interrupt]
    * @returns {Promise<any>}
    */
-  #enqueue(call) {
-    if (this.#state === 'closing' || this.#state === 'closed') {
-      return Promise.reject(notConnected(call.operation));
-    }
-    if (this.#transaction?.expired) {
-      return Promise.reject(behindTransaction(call.operation, performance.now() - this.#transaction.openedAt));
+  #enqueue(kind, operation, run, signal, interrupt) {
+    if (signal?.aborted) return Promise.reject(aborted(operation, signal.reason));
+    if (this.#state === 'closing' || this.#state === 'closed') return Promise.reject(notConnected(operation));
+    if (this.#transaction?.isExpired) {
+      return Promise.reject(behindTransaction(operation, this.#transaction.ageMs));
     }
     return new Promise((resolve, reject) => {
-      const queuedAt = performance.now();
-      const entry = { isJob: false, canInterrupt: false, ...call, queuedAt, resolve, reject };
-      if (this.#state !== 'open') {
-        this.#wait(entry);
-      } else if (entry.kind === 'read' && this.#pendingWrites === 0 && this.#readHandle()) {
-        this.#attempt(entry, performance.now(), 0);
-      } else if (entry.kind !== 'read' && !this.#active && this.#queue.length === 0) {
-        if (entry.kind === 'write') this.#pendingWrites += 1;
-        this.#start(entry);
-      } else {
-        // Whatever it waits for drains the queue when it ends.
-        this.#wait(entry);
+      /** @type {Entry} */
+      const entry = { kind, operation, run, interrupt, queuedAt: performance.now(), resolve, reject };
+      if (signal) this.#watch(entry, signal);
+      this.#queue.push(entry);
+      this.#drainSoon();
+    });
+  }
+
+  /**
+   * Lets a signal take a call out of the queue, or interrupt its work.
+   *
+   * @param {Entry} entry
+   * @param {AbortSignal} signal
+   */
+  #watch(entry, signal) {
+    watchSignal(entry, signal, (error) => {
+      if (this.#queue.includes(entry)) {
+        this.#queue.giveUp(entry, error);
+        this.#drainSoon();
+      } else if (this.#active === entry) {
+        entry.interrupt?.();
       }
     });
   }
 
-  /** @param {Entry} entry */
-  #wait(entry) {
-    if (entry.kind === 'write') this.#pendingWrites += 1;
-    this.#queue.push(entry);
-  }
-
-  /** Runs what can run, in order, until it must wait or its slice is over. */
-  #drain() {
-    if (this.#state !== 'open' && this.#state !== 'closing') return;
-    const sliceStart = performance.now();
-    /** @type {Entry[]} */
-    const waiting = [];
-    const queue = this.#queue;
-    this.#queue = waiting;
-    let isBehindWrite = this.#isWriting();
-    let index = 0;
-    for (; index < queue.length; index += 1) {
-      const entry = queue[index];
-      if (performance.now() - sliceStart > SLICE_MS) {
-        this.#drainLater();
-        break;
-      }
-      // Writes wait for the writing side, reads for the writes before them: nothing more can run.
-      if (this.#active && isBehindWrite) break;
-      if (entry.kind === 'read' && !isBehindWrite && this.#readHandle()) {
-        this.#attempt(entry, performance.now(), 0);
-      } else if (entry.kind !== 'read' && !this.#active) {
-        this.#start(entry);
-        isBehindWrite = this.#isWriting();
-      } else {
-        waiting.push(entry);
-        isBehindWrite ||= entry.kind === 'write';
-      }
-    }
-    for (; index < queue.length; index += 1) waiting.push(queue[index]);
-    if (!this.#active && this.#queue.length === 0 && this.#retryingReads === 0) this.#whenIdle?.();
-  }
-
-  /** Gives the loop a turn before the queue goes on. */
-  #drainLater() {
+  /** Lets the queue go on at the end of what runs now, so that calls made together run together. */
+  #drainSoon() {
     if (this.#isDrainPlanned) return;
     this.#isDrainPlanned = true;
-    setImmediate(() => {
-      this.#isDrainPlanned = false;
-      this.#drain();
-    });
+    queueMicrotask(() => this.#drain());
   }
 
-  /** Says whether a write outside transactions is under way. */
-  #isWriting() {
-    return this.#active?.kind === 'write';
+  /** Runs what can run, in order, until it must wait or the turn has lasted long enough. */
+  #drain() {
+    this.#isDrainPlanned = false;
+    if (!this.#hasHandles) return;
+    if (this.#queue.length > 0 && !this.#loopTurn.hasTime()) return;
+    const queue = this.#queue.take();
+    // Reads pass what waits for the writing side, but no write that was made before them.
+    let isBehindWrite = this.#active?.kind === 'job';
+    /** @type {Entry[]} */
+    const waiting = [];
+    let index = 0;
+    while (index < queue.length && this.#hasHandles) {
+      const entry = queue[index];
+      const isTaken = this.#active !== undefined || this.#isHeld;
+      if (!this.#loopTurn.hasTime() || (isTaken && isBehindWrite)) break;
+      if (entry.kind === 'read') {
+        if (isBehindWrite || !this.#startRead(entry, performance.now(), 0)) waiting.push(entry);
+        index += 1;
+      } else if (isTaken) {
+        waiting.push(entry);
+        isBehindWrite ||= isWrite(entry);
+        index += 1;
+      } else {
+        index += this.#start(queue, index);
+        isBehindWrite ||= this.#active?.kind === 'job';
+      }
+    }
+    this.#queue.restore(waiting.concat(queue.slice(index)));
+    if (this.#isIdle()) this.#whenIdle?.();
+  }
+
+  // --- the turn -----------------------------------------------------------------------------
+
+  #onTurnBegin() {
+    if (this.#isFree() && this.#writer?.isReplaced) this.#reopen('replaced');
+  }
+
+  #onTurnEnd() {
+    if (this.#hasWritten && this.#isFree()) {
+      this.#hasWritten = false;
+      if (this.#lockWait.isContended && this.#queue.length > 0) {
+        // Or they would hardly ever find the lock free.
+        this.#hold(new Promise((resolve) => setTimeout(resolve, COURTESY_MS)));
+      } else {
+        this.#hold(this.#log.tidy(/** @type {Ledger} */ (this.#writer)));
+      }
+    }
+    this.#drain();
+  }
+
+  /** Whether calls can run: not between two pairs of handles. */
+  get #hasHandles() {
+    return this.#state === 'open' || this.#state === 'closing';
+  }
+
+  /** Says whether the connection is open and nothing has its writing side. */
+  #isFree() {
+    return this.#state === 'open' && !this.#active && !this.#isHeld;
   }
 
   /** @returns {Ledger | undefined} the handle that shows the last committed state */
@@ -271,245 +386,248 @@ class Turn {
   }
 
   /**
-   * Gives the writing side to an entry.
-   *
-   * @param {Entry} entry
+   * @template T
+   * @param {Ledger} ledger
+   * @param {(ledger: Ledger) => T} run
    */
-  #start(entry) {
-    const writer = /** @type {Ledger} */ (this.#writer);
-    this.#active = entry;
-    // A lock that is in the way already counts from when it began to be, or from the call.
-    const since = Math.max(entry.queuedAt, this.#lockedSince ?? performance.now());
-    if (entry.isJob) {
-      runJob(entry, writer).then(
-        (value) => this.#finish(entry, value),
-        (error) => this.#fail(entry, error),
-      );
-    } else {
-      this.#prepare(entry, since, 0);
-    }
+  #readOn(ledger, run) {
+    const value = this.#loopTurn.read(ledger, run);
+    this.#mayReopen = true;
+    return value;
   }
 
   /**
-   * Lets another thread begin the log again when the next write would: its first page is synced by
-   * whoever writes it.
+   * Reads for a call that was queued; tries again a little later while a lock is in the way.
    *
    * @param {Entry} entry
    * @param {number} since from when the timeout counts
    * @param {number} attempts
+   * @returns {boolean} false when it must wait in the queue: there is no handle for it now
    */
-  #prepare(entry, since, attempts) {
-    const writer = /** @type {Ledger} */ (this.#writer);
-    if (!this.#log.mustBegin(writer)) {
-      this.#attempt(entry, since, attempts);
-      return;
+  #startRead(entry, since, attempts) {
+    const ledger = this.#readHandle();
+    if (!ledger || !this.#hasHandles) return false;
+    try {
+      entry.resolve(this.#readOn(ledger, entry.run));
+    } catch (error) {
+      if (this.#mustReopen(error)) return false;
+      if (isLocked(error) && performance.now() - since < this.#config.timeout) this.#retryRead(entry, since, attempts);
+      else entry.reject(error);
     }
-    writer.prepareLog(entry.operation).then(
-      () => this.#attempt(entry, since, attempts),
-      (error) => this.#retryOrFail(entry, since, attempts, error),
+    return true;
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {number} since
+   * @param {number} attempts
+   */
+  #retryRead(entry, since, attempts) {
+    this.#retryingReads += 1;
+    setTimeout(() => {
+      this.#retryingReads -= 1;
+      if (!this.#startRead(entry, since, attempts + 1)) this.#queue.unshift(entry);
+      this.#drain();
+    }, pauseAfter(attempts));
+  }
+
+  /**
+   * Opens the handles again after a failure of I/O; says whether it does.
+   *
+   * @param {unknown} error
+   */
+  #mustReopen(error) {
+    if (!isIoFailure(error) || !this.#mayReopen || !this.#isFree() || this.#config.path === ':memory:') return false;
+    this.#mayReopen = false;
+    this.#reopen('IOERR', error);
+    return true;
+  }
+
+  // --- the writing side ---------------------------------------------------------------------
+
+  /**
+   * Gives the writing side to the call at `index`, and to writes and reads behind it as far as
+   * they fit into one commit.
+   *
+   * @param {Entry[]} queue
+   * @param {number} index
+   * @returns {number} how many calls are dealt with; none when the first must wait
+   */
+  #start(queue, index) {
+    const entry = queue[index];
+    const writer = /** @type {Ledger} */ (this.#writer);
+    this.#loopTurn.releaseSnapshot();
+    this.#hasWritten = true;
+    try {
+      const ready = this.#log.prepareWrite(writer, entry.operation);
+      if (ready) {
+        this.#hold(ready, entry);
+        return 0;
+      }
+      const next = queue[index + 1];
+      if (entry.kind === 'write' && next !== undefined && fitsSlice(next))
+        return this.#commitSlice(queue, index, writer);
+      const value = entry.run(writer);
+      this.#lockWait.end();
+      this.#mayReopen = true;
+      if (entry.kind === 'transaction') this.#openTransaction(entry, writer);
+      else if (entry.kind === 'job') this.#startJob(entry, value);
+      else this.#settle([entry], [value], writer);
+    } catch (error) {
+      return this.#refuse(entry, error);
+    }
+    return 1;
+  }
+
+  /**
+   * Runs a write and its neighbours in one commit, and settles each.
+   *
+   * @param {Entry[]} queue
+   * @param {number} start
+   * @param {Ledger} writer
+   * @returns {number} how many calls are dealt with
+   */
+  #commitSlice(queue, start, writer) {
+    const slice = runSlice(queue, start, writer);
+    this.#lockWait.end();
+    for (const { entry, error } of slice.failed) this.#queue.giveUp(entry, error);
+    if (slice.lostTo === undefined) {
+      this.#mayReopen = true;
+      if (slice.done.length > 0) this.#settle(slice.done, slice.values, writer);
+    } else {
+      for (const entry of slice.done) {
+        // A read has nothing to lose: it sees what is there now.
+        if (entry.kind !== 'read' || !this.#startRead(entry, performance.now(), 0))
+          this.#queue.giveUp(entry, slice.lostTo);
+      }
+      this.#mustReopen(slice.lostTo);
+    }
+    return slice.done.length + slice.failed.length;
+  }
+
+  /**
+   * Resolves calls whose commit is done, or, with `synchronous: 'FULL'`, when the disk has it.
+   *
+   * @param {Entry[]} entries
+   * @param {unknown[]} values
+   * @param {Ledger} writer
+   */
+  #settle(entries, values, writer) {
+    for (const entry of entries) this.#queue.end(entry);
+    const resolve = () => {
+      for (let index = 0; index < entries.length; index += 1) entries[index].resolve(values[index]);
+    };
+    const synced = this.#log.acknowledge(writer, entries[0].operation);
+    if (!synced) {
+      resolve();
+    } else {
+      synced.then(resolve, (error) => {
+        for (const entry of entries) entry.reject(error);
+      });
+    }
+  }
+
+  /**
+   * Deals with a call that failed before it had the writing side: a lock is waited for.
+   *
+   * @param {Entry} entry
+   * @param {unknown} error
+   * @returns {number} how many calls are dealt with
+   */
+  #refuse(entry, error) {
+    if (!isLocked(error)) {
+      this.#queue.giveUp(entry, error);
+      this.#mustReopen(error);
+      return 1;
+    }
+    const pauseMs = this.#lockWait.meet();
+    this.#hold(new Promise((resolve) => setTimeout(resolve, pauseMs)).then(() => this.#expireLocked(error)));
+    return 0;
+  }
+
+  /**
+   * Rejects the calls that have waited for a lock for the whole timeout: those made before it
+   * came in the way give up together, not one after the other.
+   *
+   * @param {unknown} error what the last attempt met
+   */
+  #expireLocked(error) {
+    this.#queue.rejectWaiting(
+      (entry) => locked(entry.operation, error),
+      (entry) => entry.kind !== 'read' && this.#lockWait.waitedMs(entry.queuedAt) >= this.#config.timeout,
+    );
+    // Who comes next has not met the lock yet.
+    if (!this.#queue.hasWriters) this.#lockWait.end();
+  }
+
+  /**
+   * Keeps the writing side until `ready`; a failure is the waiting call's.
+   *
+   * @param {Promise<unknown> | undefined} ready
+   * @param {Entry} [entry]
+   */
+  #hold(ready, entry) {
+    if (!ready) return;
+    this.#isHeld = true;
+    ready.then(
+      () => {
+        this.#isHeld = false;
+        this.#drain();
+      },
+      (error) => {
+        this.#isHeld = false;
+        // A signal may have taken it out of the queue meanwhile.
+        if (entry && this.#queue.includes(entry)) this.#refuse(entry, error);
+        this.#drain();
+      },
     );
   }
 
   /**
-   * Runs an entry on the handle that is right for it now.
+   * Lets a job have the writing side until its promise settles.
    *
    * @param {Entry} entry
-   * @param {number} since from when the timeout counts
-   * @param {number} attempts
+   * @param {Promise<unknown>} work
    */
-  #attempt(entry, since, attempts) {
-    const ledger = entry.kind === 'read' ? this.#readHandle() : this.#writer;
-    if (!ledger) {
-      // In memory, where a transaction has begun since the call was let in.
-      this.#queue.unshift(entry);
-      return;
-    }
-    let value;
-    try {
-      value = entry.run(ledger);
-    } catch (error) {
-      this.#retryOrFail(entry, since, attempts, error);
-      return;
-    }
-    if (entry === this.#active) this.#lockedSince = undefined;
-    this.#finish(entry, value);
-  }
-
-  /**
-   * Tries again a little later while another connection's lock is in the way.
-   *
-   * @param {Entry} entry
-   * @param {number} since from when the timeout counts
-   * @param {number} attempts
-   * @param {unknown} error
-   */
-  #retryOrFail(entry, since, attempts, error) {
-    if (!isLocked(error)) {
-      this.#fail(entry, error);
-      return;
-    }
-    const isActive = entry === this.#active && entry.kind !== 'commit';
-    if (isActive) this.#lockedSince ??= since;
-    if (performance.now() - since >= this.#timeoutMs) {
-      this.#fail(entry, error);
-      return;
-    }
-    const pause = LOCK_PAUSES_MS[Math.min(attempts, LOCK_PAUSES_MS.length - 1)];
-    const isRead = entry.kind === 'read';
-    if (isRead) this.#retryingReads += 1;
-    const retry = () => {
-      if (isRead) this.#retryingReads -= 1;
-      // Whoever held the lock may have moved the log meanwhile.
-      if (isActive) this.#prepare(entry, since, attempts + 1);
-      else this.#attempt(entry, since, attempts + 1);
-      if (isRead && this.#state === 'closing') this.#drain();
-    };
-    // Up to half as long again, so that waiting processes do not knock in step.
-    setTimeout(retry, pause * (1 + Math.random() / 2));
-  }
-
-  /**
-   * @param {Entry} entry
-   * @param {unknown} value
-   */
-  #finish(entry, value) {
-    if (entry.kind === 'read' || entry.kind === 'commit') {
-      entry.resolve(value);
-      return;
-    }
-    if (entry.kind === 'transaction') {
-      this.#openTransaction(entry);
-      return;
-    }
-    const writer = /** @type {Ledger} */ (this.#writer);
-    this.#log.acknowledge(writer, entry.operation).then(() => entry.resolve(value), entry.reject);
-    this.#release(entry);
-  }
-
-  /**
-   * @param {Entry} entry
-   * @param {unknown} error
-   */
-  #fail(entry, error) {
-    entry.reject(error);
-    if (entry.kind !== 'read' && entry.kind !== 'commit') this.#release(entry);
-  }
-
-  /** @param {Entry} entry */
-  #release(entry) {
-    if (entry.kind === 'write') this.#pendingWrites -= 1;
-    this.#active = undefined;
-    if (this.#log.takeCheckpoint() && this.#state === 'open') this.#checkpoint();
-    if (this.#queue.length > 0 || this.#state === 'closing') queueMicrotask(() => this.#drain());
-  }
-
-  /** Lets writers wait, not block, while another thread moves the log into the file. */
-  #checkpoint() {
-    this.#start({
-      kind: 'upkeep',
-      operation: 'checkpoint',
-      run: (ledger) => ledger.checkpoint(),
-      isJob: true,
-      canInterrupt: false,
-      queuedAt: performance.now(),
-      resolve: () => {},
-      reject: (error) => this.#log.warn(error),
-    });
-  }
-
-  /**
-   * @param {(entry: Entry) => unknown} reason
-   * @param {(entry: Entry) => boolean} [which]
-   */
-  #rejectWaiting(reason, which = () => true) {
-    const queue = this.#queue;
-    this.#queue = queue.filter((entry) => !which(entry));
-    for (const entry of queue) {
-      if (!which(entry)) continue;
-      if (entry.kind === 'write') this.#pendingWrites -= 1;
-      entry.reject(reason(entry));
-    }
-  }
-
-  // --- transactions -------------------------------------------------------------------------
-
-  /** @param {Entry} entry */
-  #openTransaction(entry) {
-    const openedAt = performance.now();
-    const transaction = {
-      openedAt,
-      expired: false,
-      timer: setTimeout(() => {
-        transaction.expired = true;
-        this.#rejectWaiting((waiting) => behindTransaction(waiting.operation, performance.now() - openedAt));
-      }, this.#timeoutMs),
-      /** @type {OpenTransaction | undefined} */
-      handle: undefined,
-    };
-    this.#transaction = transaction;
+  #startJob(entry, work) {
+    this.#active = entry;
     const end = () => {
-      clearTimeout(transaction.timer);
-      this.#transaction = undefined;
-      this.#release(entry);
+      this.#active = undefined;
+      this.#queue.end(entry);
+      this.#drainSoon();
     };
-    entry.resolve({
-      ledger: /** @type {Ledger} */ (this.#writer),
-      attach: (/** @type {OpenTransaction} */ handle) => {
-        transaction.handle = handle;
-        if (this.#state === 'closing') handle.abort(notConnected('transaction'));
+    work.then(
+      (value) => {
+        end();
+        entry.resolve(value);
       },
-      commit: () => this.#commit(end),
-      rollBack: () => {
-        try {
-          this.#writer?.rollBack();
-        } finally {
-          end();
-        }
+      (error) => {
+        end();
+        entry.reject(error);
       },
-    });
+    );
   }
 
   /**
-   * Commits the open transaction; without a log, readers of other processes can be in the way.
+   * Lets a transaction have the writing side until it ends.
    *
-   * @param {() => void} end gives the writing side back
+   * @param {Entry} entry
+   * @param {Ledger} writer
    */
-  async #commit(end) {
-    const writer = /** @type {Ledger} */ (this.#writer);
-    try {
-      await new Promise((resolve, reject) => {
-        const run = () => writer.commit();
-        const queuedAt = performance.now();
-        const entry = { operation: 'transaction', run, isJob: false, canInterrupt: false, queuedAt, resolve, reject };
-        this.#attempt({ kind: 'commit', ...entry }, queuedAt, 0);
-      });
-    } catch (error) {
-      writer.rollBack();
-      end();
-      throw error;
-    }
-    const acknowledged = this.#log.acknowledge(writer, 'transaction');
-    end();
-    return acknowledged;
+  #openTransaction(entry, writer) {
+    const transaction = new TransactionTurn(writer, this.#config.timeout, {
+      onExpire: () => this.#queue.rejectWaiting((waiting) => behindTransaction(waiting.operation, transaction.ageMs)),
+      acknowledge: () => this.#log.acknowledge(writer, 'transaction'),
+      onEnd: () => {
+        this.#transaction = undefined;
+        this.#active = undefined;
+        this.#drainSoon();
+      },
+    });
+    this.#active = entry;
+    this.#transaction = transaction;
+    entry.resolve(transaction);
   }
 }
-
-/**
- * Starts a job; one that fails before it has begun rejects like any other.
- *
- * @param {Entry} entry
- * @param {Ledger} ledger
- */
-async function runJob(entry, ledger) {
-  return entry.run(ledger);
-}
-
-/**
- * @typedef {object} TransactionTurn
- * @property {Ledger} ledger the handle that the transaction is open on
- * @property {(handle: OpenTransaction) => void} attach lets closing end it
- * @property {() => Promise<void>} commit
- * @property {() => void} rollBack
- */
 
 module.exports = { Turn };

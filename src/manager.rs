@@ -104,12 +104,12 @@ impl DatabaseManager {
         &self.config
     }
 
-    /// Calls `watch` after each commit with the number of pages in the write-ahead log.
-    pub(crate) fn watch_log(&mut self, mut watch: impl FnMut(i32) + Send + 'static) -> Result<()> {
+    /// Calls `watch` after each commit that went into the write-ahead log.
+    pub(crate) fn watch_commits(&mut self, mut watch: impl FnMut() + Send + 'static) -> Result<()> {
         Ok(self
             .connection
-            .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
-                watch(pages);
+            .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, _: i32| {
+                watch();
                 Ok(())
             }))?)
     }
@@ -426,6 +426,11 @@ impl DatabaseManager {
     ///
     /// SQLite's own.
     pub fn get_stats(&self) -> Result<DatabaseStats> {
-        self.ledger(stats::read)
+        self.ledger(|connection| {
+            Ok(DatabaseStats {
+                wal_size: maintenance::log_bytes(connection)?,
+                ..stats::read(connection)?
+            })
+        })
     }
 }

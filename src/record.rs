@@ -343,6 +343,8 @@ pub struct DatabaseStats {
     /// When `vacuum` last ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_vacuum: Option<String>,
+    /// The size of the write-ahead log's file, in bytes.
+    pub wal_size: i64,
 }
 
 /// Checks that a counter is an integer from 0 to [`MAX_SAFE_INTEGER`].

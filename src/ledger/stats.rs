@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::record::{DatabaseStats, MAX_SAFE_INTEGER};
 use rusqlite::Connection;
 
-/// Counts what the ledger holds.
+/// Counts what the ledger's tables hold; the log is not theirs.
 ///
 /// `total_files` counts rows of `file_hashes`: a sum over sessions would count a file once for
 /// every scan.
@@ -31,6 +31,7 @@ pub(crate) fn read(connection: &Connection) -> Result<DatabaseStats> {
         total_files: row.get(5)?,
         database_size: row.get(6)?,
         last_vacuum,
+        wal_size: 0,
     })
 }
 

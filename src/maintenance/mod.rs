@@ -1,8 +1,10 @@
 //! Owns work on the file as a whole, each kind through a connection of its own, so that it can
 //! run on any thread while the ledger is in use.
 
-mod checkpoint;
+mod log_keeper;
+mod upkeep;
 mod vacuum;
 
-pub(crate) use checkpoint::{checkpoint, close, next_write_starts_log, prepare_log, sync_log};
+pub(crate) use log_keeper::{LogKeeper, close, log_bytes, look_at_log};
+pub(crate) use upkeep::Upkeep;
 pub(crate) use vacuum::{analyze, analyze_with, vacuum, vacuum_with};

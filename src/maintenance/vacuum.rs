@@ -4,7 +4,7 @@ use crate::config::DatabaseConfig;
 use crate::connection::{self, Role};
 use crate::error::{Error, Result};
 use crate::ledger::{self, read_last_vacuum, write_last_vacuum};
-use crate::maintenance::checkpoint::truncate_log;
+use crate::maintenance::log_keeper::truncate_log;
 use crate::timestamp;
 use rusqlite::{Connection, InterruptHandle};
 

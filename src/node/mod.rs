@@ -6,6 +6,7 @@
 mod config;
 mod connection;
 mod error;
+mod interruption;
 mod ledger;
 mod migration;
 mod open_file;

@@ -1,8 +1,9 @@
 //! Owns what this process knows of a database file that it has open: whether an asynchronous
-//! transaction of its own holds the write lock, and on which thread's event loop.
+//! transaction of its own holds the write lock, and on which thread's event loop; and how often
+//! its handles have committed.
 //!
 //! A synchronous write on that thread could wait for ever: the loop that must commit would be
-//! the one that waits.
+//! the one that waits. And a snapshot that one handle holds must not hide another's commit.
 
 use crate::config::DatabaseConfig;
 use crate::error::{Error, Result};
@@ -32,6 +33,8 @@ impl Owner {
 #[derive(Default)]
 pub(super) struct OpenFile {
     holder: Mutex<Option<Holder>>,
+    commits: AtomicU64,
+    key: Option<FileKey>,
 }
 
 /// Who holds the write lock across awaits.
@@ -53,9 +56,27 @@ impl OpenFile {
         if let Some(file) = files.get(&key).and_then(Weak::upgrade) {
             return file;
         }
-        let file = Arc::<Self>::default();
+        let file = Arc::new(Self {
+            key: file_key(config),
+            ..Self::default()
+        });
         files.insert(key, Arc::downgrade(&file));
         file
+    }
+
+    /// Notes a commit of this process, after which older snapshots hide something.
+    pub(super) fn count_commit(&self) {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Returns how many commits were noted.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
+    }
+
+    /// Says whether the path that was opened names another file by now, or none.
+    pub(super) fn is_replaced(&self, config: &DatabaseConfig) -> bool {
+        self.key.is_some() && file_key(config) != self.key
     }
 
     /// Notes that `owner`'s asynchronous transaction holds the write lock from now on.
@@ -130,6 +151,24 @@ mod tests {
         assert!(Arc::ptr_eq(&file, &OpenFile::of(&twice)));
         let memory = DatabaseConfig::new(":memory:");
         assert!(!Arc::ptr_eq(&OpenFile::of(&memory), &OpenFile::of(&memory)));
+    }
+
+    #[test]
+    fn a_replaced_or_deleted_file_is_noticed() {
+        let folder = TestFolder::new();
+        let config = folder.config();
+        std::fs::write(&config.path, "").unwrap();
+        let file = OpenFile::of(&config);
+        assert!(!file.is_replaced(&config));
+        let other = folder.path().join("other.db");
+        std::fs::write(&other, "").unwrap();
+        std::fs::rename(&other, &config.path).unwrap();
+        // Elsewhere than on unix a file's name is all that is known of it.
+        assert_eq!(file.is_replaced(&config), cfg!(unix));
+        std::fs::remove_file(&config.path).unwrap();
+        assert!(file.is_replaced(&config));
+        let memory = DatabaseConfig::new(":memory:");
+        assert!(!OpenFile::of(&memory).is_replaced(&memory));
     }
 
     #[test]

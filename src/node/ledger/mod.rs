@@ -5,67 +5,41 @@
 //! JavaScript and dear for an addon. Nothing of the caller's runs while the handle is borrowed.
 
 mod file_hash;
+mod log;
 mod session;
 mod setting;
+mod transaction;
 mod upload_error;
 
 use crate::config::DatabaseConfig;
 use crate::connection::Role;
 use crate::error::{Error, Result};
-use crate::maintenance;
+use crate::maintenance::{self, Upkeep};
 use crate::manager::DatabaseManager;
 use crate::node::config::read_config;
 use crate::node::error::{Failure, call};
+use crate::node::interruption::Interruption;
 use crate::node::open_file::{OpenFile, Owner};
 use crate::node::record::Record;
 use crate::node::task::Job;
 use crate::record::DatabaseStats;
-use crate::transaction;
 use napi::Env;
 use napi::bindgen_prelude::{AsyncTask, Unknown};
 use napi_derive::napi;
-use rusqlite::InterruptHandle;
-use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 /// A handle on a ledger for an event loop: it never waits and never syncs by itself.
 #[napi]
 pub struct Ledger {
+    /// Before the manager: what still works on the file ends before the file is closed.
+    upkeep: RefCell<Upkeep>,
     manager: RefCell<Option<DatabaseManager>>,
     config: DatabaseConfig,
     file: Arc<OpenFile>,
     owner: Owner,
-    log_pages: Arc<AtomicI32>,
-    interrupter: Arc<Interrupter>,
-}
-
-/// Stops work that runs on another thread.
-#[derive(Default)]
-struct Interrupter {
-    requested: AtomicBool,
-    running: Mutex<Option<InterruptHandle>>,
-}
-
-impl Interrupter {
-    fn running(&self) -> std::sync::MutexGuard<'_, Option<InterruptHandle>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn watch(&self, handle: InterruptHandle) {
-        let mut running = self.running();
-        if self.requested.load(Ordering::SeqCst) {
-            handle.interrupt();
-        }
-        *running = Some(handle);
-    }
-
-    fn interrupt(&self) {
-        self.requested.store(true, Ordering::SeqCst);
-        if let Some(handle) = self.running().as_ref() {
-            handle.interrupt();
-        }
-    }
+    /// The count of this process's commits when the snapshot that is held now was asked for.
+    snapshot: Cell<Option<u64>>,
 }
 
 /// Opens a ledger off the event loop; `reader` asks for a handle that never writes.
@@ -87,20 +61,21 @@ pub fn open_ledger(
 impl Ledger {
     fn open(config: DatabaseConfig, role: Role) -> Result<Self> {
         let mut manager = DatabaseManager::open_as(config.clone(), role)?;
-        let log_pages = Arc::new(AtomicI32::new(0));
-        let pages = Arc::clone(&log_pages);
-        manager.watch_log(move |count| pages.store(count, Ordering::Relaxed))?;
+        let file = OpenFile::of(&config);
+        let opened = Arc::clone(&file);
+        manager.watch_commits(move || opened.count_commit())?;
+        // What works beside this handle must find its file, never make another.
+        let config = DatabaseConfig {
+            create: false,
+            ..config
+        };
         Ok(Self {
+            upkeep: RefCell::new(Upkeep::new(config.clone())),
             manager: RefCell::new(Some(manager)),
-            file: OpenFile::of(&config),
+            file,
             owner: Owner::new(),
-            // What works beside this handle must find its file, never make another.
-            config: DatabaseConfig {
-                create: false,
-                ..config
-            },
-            log_pages,
-            interrupter: Arc::default(),
+            config,
+            snapshot: Cell::new(None),
         })
     }
 
@@ -113,7 +88,9 @@ impl Ledger {
     ) -> napi::Result<T> {
         call(env, operation, || {
             let manager = self.manager.borrow();
-            work(manager.as_ref().ok_or(Error::Closed)?)
+            let manager = manager.as_ref().ok_or(Error::Closed)?;
+            self.renew_snapshot(manager)?;
+            work(manager)
         })
     }
 
@@ -125,16 +102,14 @@ impl Ledger {
         env: &Env,
         operation: &str,
         in_memory: impl FnOnce(&DatabaseManager) -> Result<()>,
-        on_file: impl FnOnce(&DatabaseConfig, &Interrupter) -> Result<()> + Send + 'static,
+        on_file: impl FnOnce(&DatabaseConfig) -> Result<()> + Send + 'static,
     ) -> napi::Result<AsyncTask<Job<()>>> {
         if self.config.is_memory() {
             self.run(env, operation, |manager| Ok(in_memory(manager)?))?;
             return Ok(Job::start(operation, || Ok(())));
         }
-        let (config, interrupter) = (self.config.clone(), Arc::clone(&self.interrupter));
-        Ok(Job::start(operation, move || {
-            on_file(&config, &interrupter)
-        }))
+        let config = self.config.clone();
+        Ok(Job::start(operation, move || on_file(&config)))
     }
 }
 
@@ -147,83 +122,31 @@ impl Drop for Ledger {
 
 #[napi]
 impl Ledger {
-    /// How many pages the write-ahead log held after this handle's last commit.
-    #[napi(getter)]
-    pub fn log_pages(&self) -> i32 {
-        self.log_pages.load(Ordering::Relaxed)
-    }
-
-    /// Whether a transaction is open on this handle.
-    #[napi(getter)]
-    pub fn in_transaction(&self) -> bool {
-        let manager = self.manager.borrow();
-        manager
-            .as_ref()
-            .is_some_and(|manager| !manager.connection().is_autocommit())
-    }
-
-    /// Closes the handle, off the event loop.
+    /// Closes the handle, off the event loop; `keep_log` leaves the log's last pages where they
+    /// are, for whoever opens the file next.
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn close(&self) -> AsyncTask<Job<()>> {
+    pub fn close(&self, keep_log: bool) -> AsyncTask<Job<()>> {
         self.file.release(self.owner);
+        self.snapshot.set(None);
         let manager = self.manager.borrow_mut().take();
+        let upkeep = self.upkeep.replace(Upkeep::new(self.config.clone()));
         Job::start("disconnect", move || {
-            maintenance::close(
-                manager
-                    .map(DatabaseManager::into_connection)
-                    .into_iter()
-                    .collect(),
-            )
+            drop(upkeep);
+            let Some(manager) = manager else {
+                return Ok(());
+            };
+            if keep_log {
+                manager.close()
+            } else {
+                maintenance::close(vec![manager.into_connection()])
+            }
         })
     }
 
-    /// Interrupts what runs off the event loop, now or later.
-    #[napi]
-    pub fn interrupt(&self) {
-        self.interrupter.interrupt();
-    }
-
-    /// Whether the next write would begin the log again, and so wait for the disk.
+    /// Whether the path names another file than this handle's by now, or none.
     #[napi(getter)]
-    pub fn starts_log(&self) -> bool {
-        let manager = self.manager.borrow();
-        // What cannot be told here, the write itself will tell.
-        manager.as_ref().is_some_and(|manager| {
-            maintenance::next_write_starts_log(manager.connection()).unwrap_or(false)
-        })
-    }
-
-    /// Begins the log again off the event loop, for the method `operation`.
-    #[napi(ts_return_type = "Promise<void>")]
-    pub fn prepare_log(&self, env: &Env, operation: String) -> napi::Result<AsyncTask<Job<()>>> {
-        self.start(
-            env,
-            &operation,
-            |_| Ok(()),
-            |config, _| maintenance::prepare_log(config),
-        )
-    }
-
-    /// Moves the log into the file.
-    #[napi(ts_return_type = "Promise<void>")]
-    pub fn checkpoint(&self, env: &Env) -> napi::Result<AsyncTask<Job<()>>> {
-        self.start(
-            env,
-            "checkpoint",
-            |_| Ok(()),
-            |config, _| maintenance::checkpoint(config),
-        )
-    }
-
-    /// Waits until the disk has the log, for the method `operation`.
-    #[napi(ts_return_type = "Promise<void>")]
-    pub fn sync_log(&self, env: &Env, operation: String) -> napi::Result<AsyncTask<Job<()>>> {
-        self.start(
-            env,
-            &operation,
-            |_| Ok(()),
-            |config, _| maintenance::sync_log(config),
-        )
+    pub fn is_replaced(&self) -> bool {
+        self.file.is_replaced(&self.config)
     }
 
     /// Brings the schema to the newest version.
@@ -233,87 +156,33 @@ impl Ledger {
             env,
             "initializeSchema",
             DatabaseManager::initialize_schema,
-            |config, _| DatabaseManager::open(config.clone())?.initialize_schema(),
+            |config| DatabaseManager::open(config.clone())?.initialize_schema(),
         )
     }
 
     /// Rebuilds the file without free pages.
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn vacuum(&self, env: &Env) -> napi::Result<AsyncTask<Job<()>>> {
-        self.start(
-            env,
-            "vacuum",
-            DatabaseManager::vacuum,
-            |config, interrupter| maintenance::vacuum(config, |handle| interrupter.watch(handle)),
-        )
+    pub fn vacuum(
+        &self,
+        env: &Env,
+        interruption: &Interruption,
+    ) -> napi::Result<AsyncTask<Job<()>>> {
+        let interruption = interruption.clone();
+        self.start(env, "vacuum", DatabaseManager::vacuum, move |config| {
+            maintenance::vacuum(config, |handle| interruption.watch(handle))
+        })
     }
 
     /// Measures the indexes.
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn analyze(&self, env: &Env) -> napi::Result<AsyncTask<Job<()>>> {
-        self.start(
-            env,
-            "analyze",
-            DatabaseManager::analyze,
-            |config, interrupter| maintenance::analyze(config, |handle| interrupter.watch(handle)),
-        )
-    }
-
-    /// Opens a transaction that may stay open across awaits.
-    #[napi]
-    pub fn begin(&self, env: &Env) -> napi::Result<()> {
-        self.run(env, "transaction", |manager| {
-            transaction::begin(manager.connection())?;
-            // On a read-only database this begins a read, which holds no lock.
-            if !self.config.readonly {
-                self.file.hold(self.owner);
-            }
-            Ok(())
-        })
-    }
-
-    /// Commits the open transaction.
-    #[napi]
-    pub fn commit(&self, env: &Env) -> napi::Result<()> {
-        self.run(env, "transaction", |manager| {
-            let outcome = transaction::commit(manager.connection());
-            if manager.connection().is_autocommit() {
-                self.file.release(self.owner);
-            }
-            Ok(outcome?)
-        })
-    }
-
-    /// Rolls the open transaction back.
-    #[napi]
-    pub fn roll_back(&self, env: &Env) -> napi::Result<()> {
-        self.run(env, "transaction", |manager| {
-            self.file.release(self.owner);
-            Ok(transaction::roll_back(manager.connection())?)
-        })
-    }
-
-    /// Opens a savepoint.
-    #[napi]
-    pub fn open_savepoint(&self, env: &Env) -> napi::Result<()> {
-        self.run(env, "transaction", |manager| {
-            Ok(transaction::open_savepoint(manager.connection())?)
-        })
-    }
-
-    /// Keeps what was done since the innermost savepoint.
-    #[napi]
-    pub fn release_savepoint(&self, env: &Env) -> napi::Result<()> {
-        self.run(env, "transaction", |manager| {
-            Ok(transaction::release_savepoint(manager.connection())?)
-        })
-    }
-
-    /// Undoes what was done since the innermost savepoint.
-    #[napi]
-    pub fn roll_back_savepoint(&self, env: &Env) -> napi::Result<()> {
-        self.run(env, "transaction", |manager| {
-            Ok(transaction::roll_back_savepoint(manager.connection())?)
+    pub fn analyze(
+        &self,
+        env: &Env,
+        interruption: &Interruption,
+    ) -> napi::Result<AsyncTask<Job<()>>> {
+        let interruption = interruption.clone();
+        self.start(env, "analyze", DatabaseManager::analyze, move |config| {
+            maintenance::analyze(config, |handle| interruption.watch(handle))
         })
     }
 

@@ -1,0 +1,118 @@
+// @ts-check
+'use strict';
+
+const { performance } = require('node:perf_hooks');
+const { aborted, isLocked } = require('./error.js');
+const { fitsSlice } = require('./entry.js');
+const { pauseAfter } = require('./lock_wait.js');
+
+/**
+ * Owns what shares one commit: neighbours in the queue, the steps of a batch, a transaction's calls.
+ * It says how that ended; whose turn is next, and who is told, is the turn's business.
+ *
+ * @typedef {import('../binding.js').Ledger} Ledger
+ * @typedef {import('./entry.js').Entry} Entry
+ *
+ * @typedef {object} Slice
+ * @property {Entry[]} done calls that ran
+ * @property {unknown[]} values what they gave
+ * @property {{ entry: Entry, error: unknown }[]} failed calls whose statement failed, which undid itself alone
+ * @property {unknown} [lostTo] why nothing of `done` was kept
+ */
+
+/** How long, and how many, calls share a commit. */
+const SLICE_MS = 4;
+const SLICE_CALLS = 64;
+
+/**
+ * Runs neighbours in one transaction, from `start` on. Throws, with nothing run, when it cannot
+ * begin: a lock is in the way.
+ *
+ * @param {Entry[]} queue
+ * @param {number} start
+ * @param {Ledger} writer
+ * @returns {Slice}
+ */
+function runSlice(queue, start, writer) {
+  writer.begin();
+  const endsAt = performance.now() + SLICE_MS;
+  /** @type {Slice} */
+  const slice = { done: [], values: [], failed: [] };
+  const { done, values, failed } = slice;
+  let index = start;
+  try {
+    do {
+      const entry = queue[index];
+      index += 1;
+      try {
+        values.push(entry.run(writer));
+        done.push(entry);
+      } catch (error) {
+        failed.push({ entry, error });
+        // After some errors (a full disk, I/O) SQLite has undone what came before, too.
+        if (!writer.inTransaction) throw error;
+      }
+    } while (
+      index < queue.length &&
+      index - start < SLICE_CALLS &&
+      fitsSlice(queue[index]) &&
+      performance.now() < endsAt
+    );
+    writer.commit();
+  } catch (error) {
+    writer.rollBack();
+    slice.lostTo = error;
+  }
+  return slice;
+}
+
+/**
+ * Runs steps in the open transaction, in as many turns of the loop as they need, and commits.
+ *
+ * @template T
+ * @param {Ledger} writer
+ * @param {string} operation
+ * @param {((ledger: Ledger) => T)[]} steps
+ * @param {() => Promise<void> | undefined} pause
+ * @param {AbortSignal} [signal]
+ */
+async function runSteps(writer, operation, steps, pause, signal) {
+  const values = [];
+  try {
+    for (const step of steps) {
+      await pause();
+      if (signal?.aborted) throw aborted(operation, signal.reason);
+      values.push(step(writer));
+    }
+    writer.commit();
+  } catch (error) {
+    writer.rollBack();
+    throw error;
+  }
+  return values;
+}
+
+/**
+ * Commits the open transaction, or rolls it back; without a log, readers of other processes can be
+ * in the way for a while.
+ *
+ * @param {Ledger} writer
+ * @param {number} timeoutMs
+ */
+async function commitTransaction(writer, timeoutMs) {
+  const since = performance.now();
+  for (let attempts = 0; ; attempts += 1) {
+    try {
+      writer.commit();
+      return;
+    } catch (error) {
+      if (!isLocked(error) || performance.now() - since >= timeoutMs) {
+        writer.rollBack();
+        throw error;
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseAfter(attempts)));
+  }
+}
+
+module.exports = { commitTransaction, runSlice, runSteps };

@@ -1,0 +1,89 @@
+// @ts-check
+'use strict';
+
+const { performance } = require('node:perf_hooks');
+
+/**
+ * Owns one thing that the loop's present turn has: a beginning. From it follow how long calls may
+ * run before the loop goes on, and which reads see one snapshot.
+ *
+ * A chain of awaits on promises that are settled already never leaves the microtask queue: without
+ * an end of our own making, timers and sockets would wait for all of it.
+ *
+ * @typedef {import('../binding.js').Ledger} Ledger
+ */
+
+/** How long calls run in one turn of the loop before it gets its next one. */
+const TURN_MS = 5;
+
+class LoopTurn {
+  /** When the present turn began, as far as we know; 0 before its first call. */
+  #startedAt = 0;
+  /** How many reads the turn has made since its last write. */
+  #reads = 0;
+  /** @type {Ledger | undefined} the handle that holds a snapshot until the turn ends */
+  #holder;
+  #holdsSnapshots;
+  #onBegin;
+  #onEnd;
+
+  /**
+   * @param {boolean} holdsSnapshots whether a snapshot spares locks: not in memory
+   * @param {() => void} onBegin called before the first call of a turn
+   * @param {() => void} onEnd called when the loop goes on
+   */
+  constructor(holdsSnapshots, onBegin, onEnd) {
+    this.#holdsSnapshots = holdsSnapshots;
+    this.#onBegin = onBegin;
+    this.#onEnd = onEnd;
+  }
+
+  /** Says whether more may run in this turn; the first call of a turn begins it. */
+  hasTime() {
+    if (this.#startedAt !== 0) return performance.now() - this.#startedAt < TURN_MS;
+    this.#startedAt = performance.now();
+    setImmediate(this.#end);
+    this.#onBegin();
+    return true;
+  }
+
+  #end = () => {
+    this.releaseSnapshot();
+    this.#startedAt = 0;
+    this.#onEnd();
+  };
+
+  /**
+   * Reads. A small read outside a transaction is mostly file locking: from the second read of a
+   * turn on, all see one snapshot, for which the locks are taken once.
+   *
+   * @template T
+   * @param {Ledger} ledger
+   * @param {(ledger: Ledger) => T} run
+   */
+  read(ledger, run) {
+    this.#reads += 1;
+    if (this.#reads === 2 && this.#holdsSnapshots) {
+      this.#holder?.releaseSnapshot();
+      this.#holder = ledger;
+      ledger.holdSnapshot();
+    }
+    return run(ledger);
+  }
+
+  /** Lets reads see what is written from here on; the addon lets go of its own writer's snapshot. */
+  releaseSnapshot() {
+    const holder = this.#holder;
+    this.#holder = undefined;
+    this.#reads = 0;
+    holder?.releaseSnapshot();
+  }
+
+  /** Forgets the snapshot of a handle that is gone. */
+  forgetSnapshot() {
+    this.#holder = undefined;
+    this.#reads = 0;
+  }
+}
+
+module.exports = { LoopTurn };

@@ -1,0 +1,389 @@
+//! Owns the write-ahead log's life: moving it into the file, starting it anew, syncing it.
+//!
+//! An event loop's handle does none of this by itself: each of it waits for the disk. A
+//! [`LogKeeper`] does, on another thread and through a connection of its own.
+//! Source: <https://www.sqlite.org/wal.html>.
+
+#![allow(unsafe_code)]
+
+use crate::config::DatabaseConfig;
+use crate::connection::{self, Role, retry_while_busy};
+use crate::error::{Error, Result};
+use crate::transaction;
+use rusqlite::config::DbConfig;
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, ffi};
+use std::ptr;
+use std::time::Duration;
+
+/// How long a reader of another process may keep the log while writers are held.
+const READER_PATIENCE: Duration = Duration::from_millis(250);
+
+/// What keeps one database's log, with a connection that is opened when it is first needed.
+pub(crate) struct LogKeeper {
+    config: DatabaseConfig,
+    connection: Option<Connection>,
+    /// Whether a sync of the log has failed: what the system then forgot to write, a later sync
+    /// does not write either, so only a copy that is written anew can be trusted.
+    needs_rewrite: bool,
+    is_folder_synced: bool,
+}
+
+impl LogKeeper {
+    pub(crate) fn new(config: DatabaseConfig) -> Self {
+        Self {
+            config,
+            connection: None,
+            needs_rewrite: false,
+            is_folder_synced: false,
+        }
+    }
+
+    /// Runs `work` on the open connection; after a failure that is no lock, the next one opens
+    /// another.
+    fn run<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.open()?,
+        };
+        let outcome = work(&connection);
+        if outcome.as_ref().err().is_none_or(Error::is_busy) {
+            self.connection = Some(connection);
+        }
+        outcome
+    }
+
+    fn open(&self) -> Result<Connection> {
+        let connection = connection::open(&self.config, Role::Blocking)?;
+        // Whoever closes the last handle of the ledger decides about the last checkpoint.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.busy_timeout(Duration::ZERO)?;
+        Ok(connection)
+    }
+
+    /// Moves the log into the file and starts it anew, as far as readers allow.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own; a sync that failed among them, which SQLite itself would not tell anybody
+    /// of (<https://www.sqlite.org/pragma.html#pragma_synchronous>). The log keeps its pages.
+    pub(crate) fn checkpoint(&mut self) -> Result<()> {
+        let is_whole = self.run(|connection| {
+            // Without a lock that writers would meet, for all that can be moved so.
+            ignore_busy(run(connection, CheckpointMode::PASSIVE))?;
+            // Readers that come from here on read the file; those that were there must end.
+            let outcome =
+                retry_while_busy(READER_PATIENCE, || run(connection, CheckpointMode::RESTART));
+            let is_whole = ignore_busy(outcome)?
+                .is_some_and(|(log_pages, moved_pages)| log_pages == moved_pages);
+            ignore_busy(start_log_anew(connection))?;
+            Ok(is_whole)
+        })?;
+        if is_whole {
+            self.needs_rewrite = false;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the next write need not start the log: the first one syncs its header on
+    /// the thread that writes.
+    ///
+    /// # Errors
+    ///
+    /// A lock that is in the way, at once: whoever asked knows how long to wait.
+    pub(crate) fn begin_log(&mut self) -> Result<()> {
+        self.run(start_log_anew)
+    }
+
+    /// Waits until the disk has all that was committed before.
+    ///
+    /// # Errors
+    ///
+    /// What the disk answers; from then on, every call fails until a checkpoint has written and
+    /// synced all of the log's pages anew.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        if self.needs_rewrite {
+            self.checkpoint()?;
+            if self.needs_rewrite {
+                return Err(Error::Busy(
+                    "a flush failed before, and a reader keeps the log from being written anew; \
+                     end long reads and try again"
+                        .into(),
+                ));
+            }
+        }
+        let synced = self.run(|connection| {
+            // A read opens the log's file for this connection.
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            Ok(sync_journal_file(connection))
+        })?;
+        self.needs_rewrite = synced.is_err();
+        synced?;
+        if !self.is_folder_synced {
+            sync_folder(&self.config)?;
+            self.is_folder_synced = true;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the names of the database and its log safe on the disk, as their contents are.
+#[cfg(unix)]
+fn sync_folder(config: &DatabaseConfig) -> Result<()> {
+    let Some(folder) = config.path.parent() else {
+        return Ok(());
+    };
+    // A relative path of one part has an empty parent.
+    let folder = if folder.as_os_str().is_empty() {
+        std::path::Path::new(".")
+    } else {
+        folder
+    };
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| Error::FileAccess {
+            path: folder.to_owned(),
+            source,
+        })
+}
+
+/// Other systems keep a file's name with its contents.
+#[cfg(not(unix))]
+fn sync_folder(_: &DatabaseConfig) -> Result<()> {
+    Ok(())
+}
+
+/// Takes a lock in the way for nothing done.
+fn ignore_busy<T>(outcome: Result<T>) -> Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_busy() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Empties the log's file, as far as readers allow.
+pub(super) fn truncate_log(connection: &Connection) -> Result<()> {
+    ignore_busy(run(connection, CheckpointMode::TRUNCATE)).map(drop)
+}
+
+/// Closes event-loop handles; the last one of a file takes the log with it.
+pub(crate) fn close(connections: Vec<Connection>) -> Result<()> {
+    for connection in connections {
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        connection.close().map_err(|(_, error)| error)?;
+    }
+    Ok(())
+}
+
+/// Returns the size of the log's file, in bytes; 0 without one.
+pub(crate) fn log_bytes(connection: &Connection) -> Result<i64> {
+    let mut bytes = 0;
+    let failure = "the size of the write-ahead log could not be read";
+    with_journal_file(connection, failure, |file, methods| {
+        methods.xFileSize.map_or(ffi::SQLITE_OK, |size| {
+            // SAFETY: `with_journal_file` hands over an open file and its own methods.
+            unsafe { size(file, &raw mut bytes) }
+        })
+    })
+    .map(|()| bytes)
+}
+
+fn sync_journal_file(connection: &Connection) -> Result<()> {
+    let failure = "the write-ahead log could not be flushed to the disk";
+    with_journal_file(connection, failure, |file, methods| {
+        methods.xSync.map_or(ffi::SQLITE_OK, |sync| {
+            // SAFETY: `with_journal_file` hands over an open file and its own methods.
+            unsafe { sync(file, ffi::SQLITE_SYNC_NORMAL) }
+        })
+    })
+}
+
+/// Calls `work` with the log's open file; does nothing when there is no log: nothing is written
+/// then that is not in the file.
+fn with_journal_file(
+    connection: &Connection,
+    failure: &str,
+    work: impl FnOnce(*mut ffi::sqlite3_file, &ffi::sqlite3_io_methods) -> i32,
+) -> Result<()> {
+    let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
+    // SAFETY: the handle is open and used by this thread alone. This file control writes one
+    // pointer to `file`; SQLite owns what it points to for as long as the connection is open,
+    // which outlasts this function.
+    let code = unsafe {
+        let found = ffi::sqlite3_file_control(
+            connection.handle(),
+            c"main".as_ptr(),
+            ffi::SQLITE_FCNTL_JOURNAL_POINTER,
+            (&raw mut file).cast(),
+        );
+        match file.as_ref().and_then(|file| file.pMethods.as_ref()) {
+            Some(methods) if found == ffi::SQLITE_OK => work(file, methods),
+            _ => found,
+        }
+    };
+    if code == ffi::SQLITE_OK {
+        return Ok(());
+    }
+    Err(Error::Sqlite {
+        extended_code: code,
+        message: failure.into(),
+    })
+}
+
+/// Returns the log's pages and those of them that are in the file. When these are all, the next
+/// write begins the log again, and syncs its first page on the thread that writes.
+pub(crate) fn look_at_log(connection: &Connection) -> Result<(i32, i32)> {
+    run(connection, CheckpointMode::NOOP)
+}
+
+/// Writes one page that changes nothing, when the next write would begin the log again.
+fn start_log_anew(connection: &Connection) -> Result<()> {
+    let (log_pages, moved_pages) = look_at_log(connection)?;
+    if log_pages > moved_pages {
+        return Ok(());
+    }
+    transaction::run(connection, || {
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        Ok(connection.pragma_update(None, "user_version", version)?)
+    })
+}
+
+fn run(connection: &Connection, mode: CheckpointMode) -> Result<(i32, i32)> {
+    Ok(connection.wal_checkpoint_v2(None::<&str>, mode)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_folder::TestFolder;
+
+    fn log_file_bytes(config: &DatabaseConfig) -> u64 {
+        let path = format!("{}-wal", config.path.display());
+        std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+    }
+
+    fn noop(connection: &Connection) -> (i32, i32) {
+        look_at_log(connection).unwrap()
+    }
+
+    #[test]
+    fn a_checkpoint_moves_the_log_and_starts_it_anew() {
+        let folder = TestFolder::new();
+        let config = folder.config();
+        let main = connection::open(&config, Role::EventLoop).unwrap();
+        main.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES (zeroblob(400000))")
+            .unwrap();
+        let (pages, moved) = noop(&main);
+        assert!(pages > 90 && moved == 0, "{pages} {moved}");
+        LogKeeper::new(config).checkpoint().unwrap();
+        assert_eq!(noop(&main).0, 1, "one page stands in the new log");
+        assert_eq!(
+            main.query_row("SELECT length(x) FROM t", [], |row| row.get::<_, i64>(0))
+                .unwrap(),
+            400_000
+        );
+    }
+
+    #[test]
+    fn a_reader_keeps_the_log_and_nothing_fails() {
+        let folder = TestFolder::new();
+        let config = folder.config();
+        let main = connection::open(&config, Role::EventLoop).unwrap();
+        main.execute_batch("CREATE TABLE t(x)").unwrap();
+        let reader = connection::open(&config, Role::EventLoopReader).unwrap();
+        reader.execute_batch("BEGIN").unwrap();
+        reader
+            .query_row("SELECT count(*) FROM t", [], |_| Ok(()))
+            .unwrap();
+        main.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+        let before = noop(&main).0;
+        LogKeeper::new(config.clone()).checkpoint().unwrap();
+        assert_eq!(noop(&main).0, before);
+        truncate_log(
+            &connection::open(
+                &DatabaseConfig {
+                    timeout_ms: 1_000,
+                    ..config
+                },
+                Role::Blocking,
+            )
+            .unwrap(),
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn preparing_writes_one_page_and_only_once() {
+        let folder = TestFolder::new();
+        let config = folder.config();
+        let main = connection::open(&config, Role::EventLoop).unwrap();
+        assert_eq!(noop(&main).0, 0);
+        let mut keeper = LogKeeper::new(config);
+        keeper.begin_log().unwrap();
+        assert_eq!(noop(&main).0, 1);
+        keeper.begin_log().unwrap();
+        assert_eq!(noop(&main).0, 1);
+    }
+
+    #[test]
+    fn closing_the_last_handle_removes_the_log() {
+        let folder = TestFolder::new();
+        let config = folder.config();
+        let main = connection::open(&config, Role::EventLoop).unwrap();
+        main.execute_batch("CREATE TABLE t(x)").unwrap();
+        let reader = connection::open(&config, Role::EventLoopReader).unwrap();
+        let mut keeper = LogKeeper::new(config.clone());
+        keeper.flush().unwrap();
+        assert_eq!(log_bytes(&main).unwrap() as u64, log_file_bytes(&config));
+        assert!(log_file_bytes(&config) > 0);
+        drop(keeper);
+        close(vec![main, reader]).unwrap();
+        assert_eq!(log_file_bytes(&config), 0);
+    }
+
+    #[test]
+    fn syncing_without_a_log_is_no_error() {
+        let folder = TestFolder::new();
+        let config = DatabaseConfig {
+            enable_wal: false,
+            ..folder.config()
+        };
+        let main = connection::open(&config, Role::EventLoop).unwrap();
+        main.execute_batch("CREATE TABLE t(x)").unwrap();
+        assert_eq!(log_bytes(&main).unwrap(), 0);
+        LogKeeper::new(config).flush().unwrap();
+    }
+
+    #[test]
+    fn after_a_failed_sync_only_a_log_written_anew_is_trusted() {
+        let folder = TestFolder::new();
+        let config = folder.config();
+        let main = connection::open(&config, Role::EventLoop).unwrap();
+        main.execute_batch("CREATE TABLE t(x)").unwrap();
+        let reader = connection::open(&config, Role::EventLoopReader).unwrap();
+        reader
+            .execute_batch("BEGIN; SELECT count(*) FROM t")
+            .unwrap();
+        main.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+        let mut keeper = LogKeeper::new(config);
+        keeper.needs_rewrite = true;
+        let error = keeper.flush().unwrap_err();
+        assert_eq!(error.code(), "DB_BUSY");
+        assert!(keeper.flush().is_err(), "and again");
+        reader.execute_batch("COMMIT").unwrap();
+        keeper.flush().unwrap();
+        assert!(!keeper.needs_rewrite);
+    }
+
+    #[test]
+    fn a_keeper_opens_another_connection_after_a_failure() {
+        let folder = TestFolder::new();
+        let mut keeper = LogKeeper::new(folder.config());
+        keeper.flush().unwrap();
+        let failure = keeper.run(|_| Err::<(), _>(Error::Closed));
+        assert!(failure.is_err() && keeper.connection.is_none());
+        keeper.begin_log().unwrap();
+        assert!(keeper.connection.is_some());
+    }
+}

@@ -1,0 +1,77 @@
+//! Owns the ledger's methods on the write-ahead log: what the loop may do at once (looking), and
+//! what the log's thread does for it (everything that waits for the disk).
+
+use super::Ledger;
+use crate::error::Result;
+use crate::maintenance::{self, LogKeeper};
+use crate::node::error::{call, catch_panic, to_javascript};
+use napi::Env;
+use napi::bindgen_prelude::Object;
+use napi_derive::napi;
+
+/// What [`Ledger::prepare_write`] answers when the log must be begun first.
+const LOG_MUST_BEGIN: i32 = -1;
+
+impl Ledger {
+    /// Has the log's thread work for the method `operation`; gives the promise of its end.
+    fn keep_log<'env>(
+        &self,
+        env: &'env Env,
+        operation: String,
+        work: impl FnOnce(&mut LogKeeper) -> Result<()> + Send + 'static,
+    ) -> napi::Result<Object<'env>> {
+        let mut upkeep = self.upkeep.borrow_mut();
+        call(env, &operation, || Ok(upkeep.start()?))?;
+        let (deferred, promise) = env.create_deferred()?;
+        let name = operation.clone();
+        let task = move |keeper: &mut LogKeeper| {
+            let outcome = catch_panic(|| work(keeper));
+            // Only the event loop's thread can build the error's object.
+            deferred.resolve(move |env| {
+                outcome.map_err(|error| to_javascript(&env, &operation, &error))
+            });
+        };
+        call(env, &name, || Ok(upkeep.run(task)?))?;
+        Ok(promise)
+    }
+}
+
+#[napi]
+impl Ledger {
+    /// Makes ready for a write: lets go of the snapshot, and looks at the log.
+    ///
+    /// Answers how many pages the log has, or -1 when the next write would begin the log again
+    /// and so wait for the disk.
+    #[napi]
+    pub fn prepare_write(&self, env: &Env) -> napi::Result<i32> {
+        self.run(env, "write", |manager| {
+            self.release(manager)?;
+            // What cannot be told here, the write itself will tell.
+            let (log_pages, moved_pages) =
+                maintenance::look_at_log(manager.connection()).unwrap_or((1, 0));
+            Ok(if log_pages <= moved_pages {
+                LOG_MUST_BEGIN
+            } else {
+                log_pages
+            })
+        })
+    }
+
+    /// Begins the log again, for the method `operation`.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn begin_log<'env>(&self, env: &'env Env, operation: String) -> napi::Result<Object<'env>> {
+        self.keep_log(env, operation, LogKeeper::begin_log)
+    }
+
+    /// Moves the log into the file.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn checkpoint<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        self.keep_log(env, "checkpoint".to_owned(), LogKeeper::checkpoint)
+    }
+
+    /// Waits until the disk has all that was committed before, for the method `operation`.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn flush<'env>(&self, env: &'env Env, operation: String) -> napi::Result<Object<'env>> {
+        self.keep_log(env, operation, LogKeeper::flush)
+    }
+}
