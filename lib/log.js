@@ -10,13 +10,19 @@
  * @typedef {import('../binding.js').Ledger} Ledger
  */
 
-/** A log of this many pages is moved into the file: 16 MB. */
+/** Writers wait when the log has this many pages, 16 MB, until all of it is in the file. */
 const CHECKPOINT_PAGES = 4000;
+
+/** Each time it has so many more, another thread moves them while the writers go on. */
+const RELIEF_PAGES = 1000;
 
 class Log {
   #isUsed;
   #syncsCommits;
   #checkpointAt = CHECKPOINT_PAGES;
+  #relieveAt = RELIEF_PAGES;
+  /** @type {Promise<void> | undefined} */
+  #relief;
   #isWritten = false;
   #reportFailure;
   /** @type {Promise<void> | undefined} */
@@ -51,7 +57,7 @@ class Log {
     this.#isWritten = true;
     const pages = writer.prepareWrite();
     if (pages < 0) return writer.beginLog(operation);
-    return this.#isFull(pages) ? this.#checkpoint(writer) : undefined;
+    return this.#tend(writer, pages);
   }
 
   /**
@@ -61,7 +67,7 @@ class Log {
    * @returns {Promise<void> | undefined} what the next write has to wait for, if anything
    */
   tidy(writer) {
-    return this.#isUsed && this.#isFull(writer.prepareWrite()) ? this.#checkpoint(writer) : undefined;
+    return this.#isUsed ? this.#tend(writer, writer.prepareWrite()) : undefined;
   }
 
   /**
@@ -71,9 +77,9 @@ class Log {
    * @returns {Promise<boolean>} whether its last pages must be left where they are
    */
   async finish(writer) {
-    await Promise.allSettled([this.#runningSync, this.#nextSync]);
+    await Promise.allSettled([this.#runningSync, this.#nextSync, this.#relief]);
     if (!this.#isWritten) return false;
-    await this.#checkpoint(writer);
+    await this.#report(writer.checkpoint());
     return this.checkpointError !== undefined;
   }
 
@@ -110,23 +116,36 @@ class Log {
     return this.#nextSync;
   }
 
-  /** @param {number} pages */
-  #isFull(pages) {
+  /**
+   * @param {Ledger} writer
+   * @param {number} pages how many the log has
+   * @returns {Promise<void> | undefined} what writers have to wait for, if anything
+   */
+  #tend(writer, pages) {
     if (pages < CHECKPOINT_PAGES) this.#checkpointAt = CHECKPOINT_PAGES;
-    if (pages < this.#checkpointAt) return false;
-    // A reader elsewhere may keep the log as it is: the next try waits for as much again.
-    this.#checkpointAt = pages + CHECKPOINT_PAGES;
-    return true;
+    if (pages < RELIEF_PAGES) this.#relieveAt = RELIEF_PAGES;
+    if (pages >= this.#checkpointAt) {
+      // A reader elsewhere may keep the log as it is: the next try waits for as much again.
+      this.#checkpointAt = pages + CHECKPOINT_PAGES;
+      return this.#report(writer.checkpoint());
+    }
+    if (pages >= this.#relieveAt && !this.#relief) {
+      this.#relieveAt = pages + RELIEF_PAGES;
+      this.#relief = this.#report(writer.relieveLog()).then(() => {
+        this.#relief = undefined;
+      });
+    }
+    return undefined;
   }
 
   /**
    * A failure is told and held against no write: its pages stay safe in the log.
    *
-   * @param {Ledger} writer
+   * @param {Promise<void>} checkpoint
    */
-  async #checkpoint(writer) {
+  async #report(checkpoint) {
     try {
-      await writer.checkpoint();
+      await checkpoint;
       this.checkpointError = undefined;
     } catch (error) {
       this.checkpointError = error;

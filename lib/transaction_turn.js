@@ -46,7 +46,9 @@ class TransactionTurn {
   }
 
   get ageMs() {
-    return performance.now() - this.#openedAt;
+    const ageMs = performance.now() - this.#openedAt;
+    // A timer can be a moment early.
+    return this.isExpired ? Math.max(ageMs, this.#timeoutMs) : ageMs;
   }
 
   /** @param {Inside} inside what is to end with it */

@@ -61,6 +61,15 @@ impl LogKeeper {
         Ok(connection)
     }
 
+    /// Moves into the file what can be moved while others write.
+    ///
+    /// # Errors
+    ///
+    /// As [`checkpoint`](Self::checkpoint).
+    pub(crate) fn relieve(&mut self) -> Result<()> {
+        self.run(|connection| ignore_busy(run(connection, CheckpointMode::PASSIVE)).map(drop))
+    }
+
     /// Moves the log into the file and starts it anew, as far as readers allow.
     ///
     /// # Errors

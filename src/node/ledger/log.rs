@@ -63,7 +63,13 @@ impl Ledger {
         self.keep_log(env, operation, LogKeeper::begin_log)
     }
 
-    /// Moves the log into the file.
+    /// Moves the log into the file as far as it can be while this handle goes on writing.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn relieve_log<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        self.keep_log(env, "checkpoint".to_owned(), LogKeeper::relieve)
+    }
+
+    /// Moves all of the log into the file, and starts it anew.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn checkpoint<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         self.keep_log(env, "checkpoint".to_owned(), LogKeeper::checkpoint)
