@@ -8,7 +8,8 @@
  * list for each row: a literal, so that V8 gives all rows of a statement one hidden class.
  *
  * @typedef {Record<string, any>} Row
- * @typedef {[text: string, codes: Int32Array, blobs?: Uint8Array]} PackedRows
+ * @typedef {[text: string, codes: Int32Array, blobs?: Uint8Array]} PackedRows a chunk of its own
+ * @typedef {string | PackedRows} Packed the text alone, while its codes are in the shared array
  * @typedef {(text: string, codes: Int32Array, blobs: Uint8Array | undefined, rows: any[]) => void} Builder
  */
 
@@ -44,25 +45,54 @@ function readWide(marker, low, high, blobs) {
 }
 
 /**
+ * Where the addon puts the codes of a result whose decoder runs at once. Nobody else may have it,
+ * or its buffer: the addon writes to its memory without asking.
+ */
+const sharedCodes = new Int32Array(16_384);
+
+/** The place that says whether more rows are to come. */
+const MORE = sharedCodes.length - 1;
+
+/** What `run` leaves there. */
+const sharedDoubles = new Float64Array(sharedCodes.buffer, 0, 2);
+const sharedBigints = new BigInt64Array(sharedCodes.buffer, 0, 2);
+
+/**
  * @template T
- * @param {PackedRows} packed
+ * @param {Packed} packed
  * @param {Builder} build
  * @param {T[]} [rows] where the rows go
  * @returns {T[]}
  */
-function decodeRows([text, codes, blobs], build, rows = []) {
-  build(text, codes, blobs, rows);
+function decodeRows(packed, build, rows = []) {
+  if (typeof packed === 'string') build(packed, sharedCodes, undefined, rows);
+  else build(packed[0], packed[1], packed[2], rows);
   return rows;
 }
 
 /**
  * @template T
- * @param {PackedRows} packed
+ * @param {Packed} packed
  * @param {Builder} build
  * @returns {T | undefined}
  */
 function decodeFirst(packed, build) {
   return /** @type {T | undefined} */ (decodeRows(packed, build)[0]);
+}
+
+/** Says whether the result that was handed over last has more rows. */
+function hasMore() {
+  return sharedCodes[MORE] === 1;
+}
+
+/**
+ * Reads what a statement has changed.
+ *
+ * @param {boolean} bigints
+ * @returns {{ changes: number, lastInsertRowid: any }}
+ */
+function readChanges(bigints) {
+  return { changes: sharedDoubles[0], lastInsertRowid: bigints ? sharedBigints[1] : sharedDoubles[1] };
 }
 
 /** @type {Builder} */
@@ -195,59 +225,17 @@ function buildSettings(text, codes, _blobs, rows) {
   }
 }
 
-/**
- * @param {readonly string[]} columns
- * @param {readonly unknown[]} cells
- * @param {number} start the index of the row's first cell
- * @returns {Row}
- */
-function buildRow(columns, cells, start) {
-  /** @type {Row} */
-  const row = {};
-  for (let index = 0; index < columns.length; index += 1) {
-    const name = columns[index];
-    if (name === '__proto__') {
-      // Assigning would set the row's prototype instead of a property.
-      Object.defineProperty(row, name, {
-        value: cells[start + index],
-        configurable: true,
-        enumerable: true,
-        writable: true,
-      });
-    } else {
-      row[name] = cells[start + index];
-    }
-  }
-  return row;
-}
-
-/**
- * @param {[string[], unknown[]]} result
- * @returns {Row | undefined}
- */
-function firstRow([columns, cells]) {
-  return cells.length === 0 ? undefined : buildRow(columns, cells, 0);
-}
-
-/**
- * @param {[string[], unknown[]]} result
- * @returns {Row[]}
- */
-function allRows([columns, cells]) {
-  const rows = [];
-  for (let start = 0; start < cells.length; start += columns.length) {
-    rows.push(buildRow(columns, cells, start));
-  }
-  return rows;
-}
-
 module.exports = {
-  allRows,
+  NULL,
+  SMALL,
   buildErrors,
   buildFileHashes,
   buildSessions,
   buildSettings,
   decodeFirst,
   decodeRows,
-  firstRow,
+  hasMore,
+  readChanges,
+  readWide,
+  sharedCodes,
 };

@@ -5,13 +5,17 @@
 
 mod config;
 mod connection;
+mod direct;
+mod environment;
 mod error;
 mod ledger;
 mod migration;
 mod open_file;
+mod parameter;
+mod prepared;
 mod record;
-#[allow(dead_code)] // taken into use by the next commits
 mod row_codec;
 mod statement;
+mod statement_cache;
 mod task;
 mod value;

@@ -17,7 +17,6 @@
 use crate::record::MAX_SAFE_INTEGER;
 use napi::bindgen_prelude::ToNapiValue;
 use napi::{check_status, sys};
-use rusqlite::types::ValueRef;
 use std::ptr;
 
 const NULL: i32 = -1;
@@ -145,18 +144,6 @@ impl RowPacker {
         Ok(())
     }
 
-    /// Packs a cell as SQLite gives it.
-    pub(crate) fn push_cell(&mut self, cell: ValueRef<'_>) -> Result<(), CellProblem> {
-        match cell {
-            ValueRef::Null => self.push_null(),
-            ValueRef::Integer(integer) => self.push_integer(integer)?,
-            ValueRef::Real(real) => self.push_real(real),
-            ValueRef::Text(text) => self.push_text(text)?,
-            ValueRef::Blob(bytes) => self.push_blob(bytes)?,
-        }
-        Ok(())
-    }
-
     pub(crate) fn end_row(&mut self) {
         self.codes[0] += 1;
     }
@@ -184,6 +171,27 @@ impl RowPacker {
         PackedRows(chunk)
     }
 
+    /// Gives what was packed to JavaScript: the string alone, with the codes where `codes` is,
+    /// when they fit and there are no blobs; else a chunk with arrays of its own.
+    ///
+    /// # Safety
+    ///
+    /// `env` is the environment of the running call, and the one of `codes`.
+    pub(super) unsafe fn deliver(
+        &mut self,
+        env: sys::napi_env,
+        codes: Codes,
+    ) -> napi::Result<sys::napi_value> {
+        // SAFETY: as this function's caller says.
+        unsafe {
+            if self.blobs.is_empty() && codes.write(&self.codes) {
+                self.text_to_napi(env)
+            } else {
+                PackedRows::to_napi_value(env, self.finish())
+            }
+        }
+    }
+
     /// Makes the string of the chunk's texts.
     ///
     /// # Safety
@@ -205,11 +213,58 @@ impl RowPacker {
     }
 }
 
+/// Where the codes of results go whose decoder runs at once: an array that JavaScript owns and
+/// reads before it calls again, so that small results need none of their own.
+#[derive(Clone, Copy)]
+pub(super) struct Codes {
+    data: *mut i32,
+    length: usize,
+}
+
+impl Codes {
+    /// # Safety
+    ///
+    /// `data` is where the environment's array of `length` numbers lies as long as it lives; no
+    /// other thread uses it.
+    pub(super) unsafe fn new(data: *mut i32, length: usize) -> Self {
+        Self { data, length }
+    }
+
+    /// Writes codes from the array's start, if there is room beside the flag at its end.
+    pub(super) fn write(self, codes: &[i32]) -> bool {
+        let fits = codes.len() < self.length;
+        if fits {
+            // SAFETY: there is room, as was just seen, and JavaScript does not run meanwhile.
+            unsafe { ptr::copy_nonoverlapping(codes.as_ptr(), self.data, codes.len()) };
+        }
+        fits
+    }
+
+    /// Writes doubles, or 64-bit integers, in the machine's order.
+    pub(super) fn write_wide(self, numbers: [u64; 2]) {
+        let codes = numbers.map(|bits| [bits as u32 as i32, (bits >> 32) as u32 as i32]);
+        self.write(codes.as_flattened());
+    }
+
+    /// Says in the array's last number whether there are more rows.
+    pub(super) fn write_more(self, more: bool) {
+        if self.length > 0 {
+            // SAFETY: the index is inside the array; JavaScript does not run meanwhile.
+            unsafe { self.data.add(self.length - 1).write(i32::from(more)) };
+        }
+    }
+}
+
 /// A chunk of packed rows. It becomes `[text, codes, blobs]`; without blobs the last is missing.
 #[derive(Debug)]
 pub(crate) struct PackedRows(RowPacker);
 
 impl PackedRows {
+    /// Gives back the packer with what it holds.
+    pub(super) fn into_packer(self) -> RowPacker {
+        self.0
+    }
+
     /// How many rows the chunk holds.
     pub(crate) fn row_count(&self) -> usize {
         self.0.codes[0] as usize
