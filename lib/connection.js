@@ -1,10 +1,9 @@
 // @ts-check
 'use strict';
 
-const { Database, runTransaction } = require('./driver.js');
-const { DatabaseError } = require('./error.js');
+const { Database, readPragma, runTransaction } = require('./driver.js');
 const native = require('./native.js');
-const { allRows, firstRow } = require('./rows.js');
+const { Session, finalized } = require('./statement.js');
 
 /**
  * Owns the public synchronous classes, `SqliteConnection` and `PreparedStatement`.
@@ -19,6 +18,7 @@ class SqliteConnection {
   /** @type {InstanceType<typeof Database> | undefined} */
   #database;
   #handle;
+  #session;
 
   static {
     handleOf = (connection) => connection.#handle;
@@ -30,6 +30,7 @@ class SqliteConnection {
    */
   constructor(config, operation = 'SqliteConnection') {
     this.#handle = native.Connection.open(config, operation);
+    this.#session = new Session(this.#handle);
   }
 
   /**
@@ -37,7 +38,7 @@ class SqliteConnection {
    * @param {Params} [params]
    */
   run(sql, params) {
-    return this.#handle.run(sql, params);
+    return this.#session.statement(sql, 'run').run(params);
   }
 
   /**
@@ -47,7 +48,7 @@ class SqliteConnection {
    * @returns {T | undefined}
    */
   get(sql, params) {
-    return /** @type {T | undefined} */ (firstRow(this.#handle.get(sql, params)));
+    return this.#session.statement(sql, 'get').get(params);
   }
 
   /**
@@ -57,13 +58,35 @@ class SqliteConnection {
    * @returns {T[]}
    */
   all(sql, params) {
-    return /** @type {T[]} */ (allRows(this.#handle.all(sql, params)));
+    return this.#session.statement(sql, 'all').all(params);
+  }
+
+  /**
+   * @template [T=any]
+   * @param {string} sql
+   * @param {Params} [params]
+   * @returns {IterableIterator<T>}
+   */
+  iterate(sql, params) {
+    return this.#session.statement(sql, 'iterate').iterate(params);
+  }
+
+  /** @param {string} sql */
+  exec(sql) {
+    this.#handle.exec(sql);
+  }
+
+  /**
+   * @param {string} source
+   * @param {{ simple?: boolean }} [options]
+   */
+  pragma(source, options) {
+    return readPragma(this.#handle, source, options);
   }
 
   /** @param {string} sql */
   prepare(sql) {
-    this.#handle.prepare(sql);
-    return new PreparedStatement(this, sql);
+    return new PreparedStatement(this.#session.statement(sql, 'prepare'));
   }
 
   /**
@@ -76,60 +99,60 @@ class SqliteConnection {
   }
 
   close() {
-    this.#handle.close();
+    this.#session.close();
   }
 
   getDatabase() {
-    this.#database ??= new Database(this.#handle);
+    this.#database ??= new Database(this.#handle, this.#session);
     return this.#database;
   }
 }
 
 class PreparedStatement {
-  #connection;
-  #sql;
+  #statement;
   #isFinalized = false;
 
-  /**
-   * @param {SqliteConnection} connection
-   * @param {string} sql
-   */
-  constructor(connection, sql) {
-    this.#connection = connection;
-    this.#sql = sql;
+  /** @param {import('./statement.js').SqlStatement} statement */
+  constructor(statement) {
+    this.#statement = statement;
   }
 
   /** @param {Params} [params] */
   run(params) {
-    this.#requireUsable('run');
-    return this.#connection.run(this.#sql, params);
+    if (this.#isFinalized) throw finalized('run');
+    return this.#statement.run(params);
   }
 
   /** @param {Params} [params] */
   get(params) {
-    this.#requireUsable('get');
-    return this.#connection.get(this.#sql, params);
+    if (this.#isFinalized) throw finalized('get');
+    return this.#statement.get(params);
   }
 
   /** @param {Params} [params] */
   all(params) {
-    this.#requireUsable('all');
-    return this.#connection.all(this.#sql, params);
+    if (this.#isFinalized) throw finalized('all');
+    return this.#statement.all(params);
+  }
+
+  /** @param {Params} [params] */
+  iterate(params) {
+    if (this.#isFinalized) throw finalized('iterate');
+    return this.#statement.iterate(params);
   }
 
   finalize() {
     this.#isFinalized = true;
   }
+}
 
-  /** @param {string} operation */
-  #requireUsable(operation) {
-    if (this.#isFinalized) {
-      throw new DatabaseError(`${operation}: the statement is finalized; prepare it again`, {
-        code: 'DB_STATEMENT_FINALIZED',
-        operation,
-      });
-    }
-  }
+// Node 20 has no Symbol.dispose before 20.5.
+if (Symbol.dispose) {
+  Object.defineProperty(PreparedStatement.prototype, Symbol.dispose, {
+    value: PreparedStatement.prototype.finalize,
+    configurable: true,
+    writable: true,
+  });
 }
 
 /** @param {import('../index').DatabaseConfig} config */

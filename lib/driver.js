@@ -2,7 +2,8 @@
 'use strict';
 
 const { invalidArgument, kindOf, transactionState } = require('./error.js');
-const { allRows, firstRow } = require('./rows.js');
+const { decodeRows } = require('./rows.js');
+const { shapeOf } = require('./shape.js');
 
 /**
  * Owns the driver object, which has the surface of better-sqlite3's `Database`, and synchronous
@@ -13,10 +14,15 @@ const { allRows, firstRow } = require('./rows.js');
 
 class Database {
   #handle;
+  #session;
 
-  /** @param {Connection} handle */
-  constructor(handle) {
+  /**
+   * @param {Connection} handle
+   * @param {import('./statement.js').Session} session
+   */
+  constructor(handle, session) {
     this.#handle = handle;
+    this.#session = session;
   }
 
   get open() {
@@ -41,7 +47,7 @@ class Database {
 
   /** @param {string} sql */
   prepare(sql) {
-    return new Statement(this, this.#handle, sql);
+    return new Statement(this, this.#session.statement(sql, 'prepare'));
   }
 
   /** @param {string} sql */
@@ -55,9 +61,7 @@ class Database {
    * @param {{ simple?: boolean }} [options]
    */
   pragma(source, options) {
-    const result = this.#handle.pragma(source);
-    // The first column of the first row, whatever its name.
-    return options?.simple ? result[1][0] : allRows(result);
+    return readPragma(this.#handle, source, options);
   }
 
   /**
@@ -92,42 +96,54 @@ class Database {
   }
 
   close() {
-    this.#handle.close();
+    this.#session.close();
     return this;
   }
 }
 
 class Statement {
-  #handle;
+  #statement;
 
   /**
    * @param {Database} database
-   * @param {Connection} handle
-   * @param {string} sql
+   * @param {import('./statement.js').SqlStatement} statement
    */
-  constructor(database, handle, sql) {
-    const { reader, readonly } = handle.prepare(sql);
-    this.#handle = handle;
+  constructor(database, statement) {
+    this.#statement = statement;
     this.database = database;
-    this.source = sql;
-    this.reader = reader;
-    this.readonly = readonly;
+    this.source = statement.sql;
+    this.reader = statement.reader;
+    this.readonly = statement.readonly;
   }
 
   /** @param {unknown[]} params */
   run(...params) {
-    return this.#handle.run(this.source, toParams(params));
+    return this.#statement.run(toParams(params));
   }
 
   /** @param {unknown[]} params */
   get(...params) {
-    return firstRow(this.#handle.get(this.source, toParams(params)));
+    return this.#statement.get(toParams(params));
   }
 
   /** @param {unknown[]} params */
   all(...params) {
-    return allRows(this.#handle.all(this.source, toParams(params)));
+    return this.#statement.all(toParams(params));
   }
+}
+
+/**
+ * Reads or sets a pragma; simple is the first column of the first row, whatever its name.
+ *
+ * @param {Connection} handle
+ * @param {string} source
+ * @param {{ simple?: boolean }} [options]
+ * @param {boolean} [bigints]
+ */
+function readPragma(handle, source, options, bigints = false) {
+  const packed = handle.pragma(source, bigints);
+  const rows = decodeRows(/** @type {any} */ (packed), shapeOf(options?.simple ? 'pluck' : 'object', packed[4]).build);
+  return options?.simple ? rows[0] : rows;
 }
 
 /**
@@ -136,9 +152,12 @@ class Statement {
  * @param {unknown[]} args values, arrays of them, or one object
  */
 function toParams(args) {
-  const [first] = args;
-  const isNamed = typeof first === 'object' && first !== null && !Array.isArray(first) && !ArrayBuffer.isView(first);
-  return args.length === 1 && isNamed ? first : args.flat();
+  if (args.length === 1) {
+    const [first] = args;
+    if (typeof first !== 'object' || first === null || ArrayBuffer.isView(first)) return args;
+    return first;
+  }
+  return args.some(Array.isArray) ? args.flat() : args;
 }
 
 /**
@@ -187,4 +206,4 @@ function refuseAsync() {
   );
 }
 
-module.exports = { Database, runTransaction };
+module.exports = { Database, readPragma, runTransaction };

@@ -1,11 +1,12 @@
 // @ts-check
 'use strict';
 
-/** Owns loading the addon: everything else gets it from here, with its error class set. */
+/** Owns loading the addon: everything else gets it from here, initialized. */
 
 const binding = require('../binding.js');
 const { DatabaseError } = require('./error.js');
+const { sharedCodes } = require('./rows.js');
 
-binding.registerErrorClass(DatabaseError);
+binding.initialize(DatabaseError, sharedCodes);
 
 module.exports = binding;

@@ -162,6 +162,12 @@ pub enum Error {
     /// The call is not possible inside, or outside, a transaction.
     #[error("{0}")]
     TransactionState(&'static str),
+    /// An iterator of the same connection is open.
+    #[error(
+        "an iterator of this connection is still open, and a write could change what it has yet \
+         to read; end the loop first, or read the rows with all()"
+    )]
+    IteratorOpen,
     /// A stored text is not text.
     #[error(
         "column {column} holds a text that is not valid UTF-8; \
@@ -254,6 +260,7 @@ impl Error {
             Self::Busy(_) => "DB_BUSY",
             Self::Closed => "DB_CLOSED",
             Self::TransactionState(_) => "DB_TRANSACTION_STATE",
+            Self::IteratorOpen => "DB_ITERATOR_OPEN",
             Self::IntegerRange { .. } => "DB_INTEGER_RANGE",
             Self::Internal(_) => "DB_INTERNAL",
         }

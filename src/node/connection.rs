@@ -1,36 +1,98 @@
 //! Owns the addon's `Connection`: a synchronous handle for SQL of the caller's own.
 //!
-//! Statements are kept by their text in rusqlite's bounded cache; JavaScript's statement objects
-//! hold the text alone, so a forgotten one keeps nothing alive.
+//! JavaScript holds statements by number: a forgotten one keeps nothing alive, and closing has
+//! nothing to chase.
 
 use super::config::read_config;
+use super::direct;
+use super::environment;
 use super::error::{Failure, call};
 use super::open_file::{OpenFile, Owner};
-use super::statement::{Rows, parameter_names, read_parameters, take_rows, take_rows_whole};
+use super::prepared::Prepared;
+use super::row_codec::{Codes, RowPacker};
+use super::statement::{Cursor, Rest, ShapedRows, Workspace};
+use super::statement_cache::StatementCache;
 use super::value::Argument;
 use crate::config::DatabaseConfig;
 use crate::connection::{self, Role};
 use crate::error::{Error, Result};
-use crate::record::MAX_SAFE_INTEGER;
 use crate::transaction;
 use napi::Env;
-use napi::bindgen_prelude::Unknown;
+use napi::bindgen_prelude::{Object, Unknown};
 use napi_derive::napi;
 use rusqlite::fallible_iterator::FallibleIterator;
-use rusqlite::{Batch, CachedStatement, Statement, TransactionBehavior};
-use std::cell::RefCell;
+use rusqlite::{Batch, TransactionBehavior};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// A synchronous handle on a database.
 #[napi]
-pub struct Connection {
-    handle: RefCell<Option<rusqlite::Connection>>,
+pub struct Connection(Rc<Shared>);
+
+/// What a connection and its functions share.
+pub(super) struct Shared {
+    pub(super) handle: RefCell<Option<OpenHandle>>,
+    pub(super) workspace: Cell<Option<Box<Workspace>>>,
+    pub(super) codes: Codes,
     config: DatabaseConfig,
     file: Arc<OpenFile>,
     owner: Owner,
 }
 
-impl Drop for Connection {
+/// An open handle. Whatever holds a statement stands before the connection: fields are dropped
+/// in their order, and a connection with statements cannot close.
+pub(super) struct OpenHandle {
+    pub(super) rest: Option<Rest>,
+    pub(super) cursors: Vec<(u64, Option<Cursor>)>,
+    pub(super) last_cursor: u64,
+    pub(super) statements: StatementCache,
+    pub(super) connection: rusqlite::Connection,
+}
+
+impl OpenHandle {
+    fn new(connection: rusqlite::Connection) -> Self {
+        Self {
+            rest: None,
+            cursors: Vec::new(),
+            last_cursor: 0,
+            statements: StatementCache::new(),
+            connection,
+        }
+    }
+
+    /// Lets go of what `all` has left, which only an error in JavaScript can have done.
+    pub(super) fn forget_rest(&mut self) {
+        if let Some(Rest::Cursor(cursor)) = self.rest.take() {
+            cursor.end(&mut self.statements);
+        }
+    }
+
+    fn close(self) -> Result<()> {
+        let Self {
+            rest,
+            cursors,
+            statements,
+            connection,
+            ..
+        } = self;
+        drop((rest, cursors, statements));
+        connection.close().map_err(|(_, error)| error.into())
+    }
+}
+
+impl Shared {
+    /// Refuses a write that an iterator of this connection, or an asynchronous transaction of
+    /// this process, makes impossible.
+    pub(super) fn check_write(&self, has_cursor: bool) -> Result<()> {
+        if has_cursor {
+            return Err(Error::IteratorOpen);
+        }
+        self.file.check_write(self.owner)
+    }
+}
+
+impl Drop for Shared {
     /// A forgotten handle's transaction is over: SQLite rolls it back as it closes.
     fn drop(&mut self) {
         self.file.release(self.owner);
@@ -40,28 +102,47 @@ impl Drop for Connection {
 /// What a statement is, found out when it is prepared.
 #[napi(object, object_from_js = false)]
 pub struct StatementInfo {
+    /// The number under which it is known, until it has to go.
+    pub id: f64,
+    /// The names of its columns.
+    pub columns: Vec<String>,
+    /// The names of its parameters, without their prefix; an unnamed one has an empty name.
+    pub parameters: Vec<String>,
     /// Whether it gives rows.
     pub reader: bool,
     /// Whether it changes nothing.
     pub readonly: bool,
 }
 
-/// What a statement has changed.
+/// The functions of a connection: each takes a statement's number and its parameters.
+///
+/// Rows come as a string, with the codes where `initialize` was told, or as a chunk of their own;
+/// `null` says that the statement's number is unknown, and its text is to be prepared again.
 #[napi(object, object_from_js = false)]
-pub struct RunResult {
-    /// Rows inserted, updated or deleted by this statement.
-    pub changes: i64,
-    /// The row id of the connection's last insert.
-    pub last_insert_rowid: i64,
+pub struct StatementFunctions {}
+
+/// Where a column comes from.
+#[napi(object, object_from_js = false)]
+pub struct ColumnInfo {
+    /// Its name in the rows.
+    pub name: String,
+    /// Its name in the table.
+    pub column: Option<String>,
+    /// The table.
+    pub table: Option<String>,
+    /// The database: `main`, `temp` or an attached one.
+    pub database: Option<String>,
+    /// The type that the table declares.
+    pub r#type: Option<String>,
 }
 
 impl Connection {
     pub(super) fn owner(&self) -> Owner {
-        self.owner
+        self.0.owner
     }
 
     pub(super) fn file(&self) -> &OpenFile {
-        &self.file
+        &self.0.file
     }
 
     /// Runs a method's work on the open handle.
@@ -71,45 +152,21 @@ impl Connection {
         operation: &str,
         work: impl FnOnce(&rusqlite::Connection) -> std::result::Result<T, Failure>,
     ) -> napi::Result<T> {
-        call(env, operation, || {
-            let handle = self.handle.borrow();
-            work(handle.as_ref().ok_or(Error::Closed)?)
-        })
+        self.run_on_handle(env, operation, |handle| work(&handle.connection))
     }
 
-    /// Runs a statement: parameters are read first, with nothing borrowed.
-    fn run_statement<T>(
+    fn run_on_handle<T>(
         &self,
         env: &Env,
         operation: &str,
-        sql: Unknown<'_>,
-        params: Unknown<'_>,
-        work: impl FnOnce(&rusqlite::Connection, &mut CachedStatement<'_>, &str) -> Result<T>,
+        work: impl FnOnce(&mut OpenHandle) -> std::result::Result<T, Failure>,
     ) -> napi::Result<T> {
-        let (sql, names) = self.run_work(env, operation, |handle| {
-            let sql = read_sql(sql)?;
-            let statement = handle.prepare_cached(&sql).map_err(Error::of_sql)?;
-            let names = parameter_names(&statement);
-            Ok((sql, names))
-        })?;
-        let values = call(env, operation, || read_parameters(params, &names))?;
-        self.run_work(env, operation, |handle| {
-            let mut statement = handle.prepare_cached(&sql).map_err(Error::of_sql)?;
-            self.check_write(&statement)?;
-            statement.clear_bindings();
-            for (index, value) in values.iter().enumerate() {
-                statement.raw_bind_parameter(index + 1, value)?;
-            }
-            Ok(work(handle, &mut statement, &sql)?)
+        call(env, operation, || {
+            let mut handle = self.0.handle.borrow_mut();
+            let handle = handle.as_mut().ok_or(Error::Closed)?;
+            handle.forget_rest();
+            work(handle)
         })
-    }
-
-    fn check_write(&self, statement: &Statement<'_>) -> Result<()> {
-        if statement.readonly() {
-            Ok(())
-        } else {
-            self.file.check_write(self.owner)
-        }
     }
 }
 
@@ -128,57 +185,69 @@ impl Connection {
     #[napi(factory)]
     pub fn open(env: &Env, config: Unknown<'_>, operation: String) -> napi::Result<Self> {
         call(env, &operation, || {
+            let codes = environment::codes(env).map_err(Failure::JavaScript)?;
             let config = read_config(config)?;
             let handle = connection::open(&config, Role::Blocking)?;
-            Ok(Self {
+            Ok(Self(Rc::new(Shared {
                 file: OpenFile::of(&config),
                 owner: Owner::new(),
-                handle: RefCell::new(Some(handle)),
+                handle: RefCell::new(Some(OpenHandle::new(handle))),
+                workspace: Cell::default(),
+                codes,
                 config,
-            })
+            })))
         })
+    }
+
+    /// Makes the functions that run statements (see `direct.rs`).
+    #[napi(ts_return_type = "StatementFunctions")]
+    pub fn functions(&self, env: &Env) -> napi::Result<Object<'static>> {
+        Ok(Object::from_raw(
+            env.raw(),
+            direct::functions(env, &self.0)?,
+        ))
     }
 
     /// Whether the handle is open.
     #[napi(getter)]
     pub fn is_open(&self) -> bool {
-        self.handle.borrow().is_some()
+        self.0.handle.borrow().is_some()
     }
 
     /// The path that the handle was opened with.
     #[napi(getter)]
     pub fn path(&self) -> String {
-        self.config.path.display().to_string()
+        self.0.config.path.display().to_string()
     }
 
     /// Whether the handle refuses to write.
     #[napi(getter)]
     pub fn readonly(&self) -> bool {
-        self.config.readonly
+        self.0.config.readonly
     }
 
     /// Whether the database is in memory.
     #[napi(getter)]
     pub fn memory(&self) -> bool {
-        self.config.is_memory()
+        self.0.config.is_memory()
     }
 
     /// Whether a transaction is open.
     #[napi(getter)]
     pub fn in_transaction(&self) -> bool {
-        let handle = self.handle.borrow();
+        let handle = self.0.handle.borrow();
         handle
             .as_ref()
-            .is_some_and(|handle| !handle.is_autocommit())
+            .is_some_and(|handle| !handle.connection.is_autocommit())
     }
 
     /// Closes the handle; an open transaction is rolled back.
     #[napi]
     pub fn close(&self, env: &Env) -> napi::Result<()> {
         call(env, "close", || {
-            self.file.release(self.owner);
-            if let Some(handle) = self.handle.borrow_mut().take() {
-                handle.close().map_err(|(_, error)| error)?;
+            self.0.file.release(self.0.owner);
+            if let Some(handle) = self.0.handle.borrow_mut().take() {
+                handle.close()?;
             }
             Ok(())
         })
@@ -186,71 +255,62 @@ impl Connection {
 
     /// Prepares a statement and says what it is.
     #[napi]
-    pub fn prepare(&self, env: &Env, sql: Unknown<'_>) -> napi::Result<StatementInfo> {
-        self.run_work(env, "prepare", |handle| {
-            let statement = handle
-                .prepare_cached(&read_sql(sql)?)
-                .map_err(Error::of_sql)?;
-            Ok(StatementInfo {
-                reader: statement.column_count() > 0,
-                readonly: statement.readonly(),
-            })
-        })
-    }
-
-    /// Runs a statement to its end and says what it has changed.
-    #[napi]
-    pub fn run(&self, env: &Env, sql: Unknown<'_>, params: Unknown<'_>) -> napi::Result<RunResult> {
-        self.run_statement(env, "run", sql, params, |handle, statement, _| {
-            let before = (handle.total_changes(), handle.last_insert_rowid());
-            let mut rows = statement.raw_query();
-            while rows.next()?.is_some() {}
-            drop(rows);
-            // `changes()` keeps the number of an earlier statement when this one changes no row.
-            let changes = if handle.total_changes() == before.0 {
-                0
-            } else {
-                handle.changes()
-            };
-            let last_insert_rowid = handle.last_insert_rowid();
-            let is_safe = last_insert_rowid.unsigned_abs() <= MAX_SAFE_INTEGER as u64;
-            if !is_safe && last_insert_rowid != before.1 {
-                return Err(Error::IntegerRange {
-                    what: "lastInsertRowid (the statement has done its work)".into(),
-                });
+    pub fn prepare(
+        &self,
+        env: &Env,
+        sql: Unknown<'_>,
+        operation: String,
+    ) -> napi::Result<StatementInfo> {
+        let sql = call(env, &operation, || {
+            // A closed connection is closed, whatever the text.
+            if self.0.handle.borrow().is_none() {
+                return Err(Error::Closed.into());
             }
-            Ok(RunResult {
-                changes: changes as i64,
-                // An earlier statement's, which was told then that it cannot be held.
-                last_insert_rowid: if is_safe { last_insert_rowid } else { 0 },
+            read_sql(sql)
+        })?;
+        self.run_on_handle(env, &operation, |handle| {
+            let entry = handle.statements.prepare(&handle.connection, &sql)?;
+            let names = entry.parameters.iter();
+            Ok(StatementInfo {
+                id: entry.id as f64,
+                columns: entry.columns.clone(),
+                parameters: names.map(|name| name.clone().unwrap_or_default()).collect(),
+                reader: !entry.columns.is_empty(),
+                readonly: entry.readonly,
             })
         })
     }
 
-    /// Runs a statement and gives its first row.
-    #[napi(ts_return_type = "[string[], unknown[]]")]
-    pub fn get(&self, env: &Env, sql: Unknown<'_>, params: Unknown<'_>) -> napi::Result<Rows> {
-        self.run_statement(env, "get", sql, params, |handle, statement, sql| {
-            take_rows_whole(handle, statement, sql, 1)
-        })
-    }
-
-    /// Runs a statement and gives all its rows.
-    #[napi(ts_return_type = "[string[], unknown[]]")]
-    pub fn all(&self, env: &Env, sql: Unknown<'_>, params: Unknown<'_>) -> napi::Result<Rows> {
-        self.run_statement(env, "all", sql, params, |handle, statement, sql| {
-            take_rows_whole(handle, statement, sql, usize::MAX)
+    /// Says where a statement's columns come from.
+    #[napi]
+    pub fn columns(&self, env: &Env, sql: Unknown<'_>) -> napi::Result<Vec<ColumnInfo>> {
+        let sql = call(env, "columns", || read_sql(sql))?;
+        self.run_on_handle(env, "columns", |handle| {
+            let statement = Prepared::new(&handle.connection, &sql)?;
+            let columns = statement.columns().into_iter();
+            Ok(columns
+                .map(|column| ColumnInfo {
+                    name: column.name,
+                    column: column.column,
+                    table: column.table,
+                    database: column.database,
+                    r#type: column.declared_type,
+                })
+                .collect())
         })
     }
 
     /// Runs any number of statements without parameters.
     #[napi]
     pub fn exec(&self, env: &Env, sql: Unknown<'_>) -> napi::Result<()> {
-        self.run_work(env, "exec", |handle| {
-            let sql = read_sql(sql)?;
-            let mut batch = Batch::new(handle, &sql);
+        let sql = call(env, "exec", || read_sql(sql))?;
+        self.run_on_handle(env, "exec", |handle| {
+            let has_cursor = !handle.cursors.is_empty();
+            let mut batch = Batch::new(&handle.connection, &sql);
             while let Some(mut statement) = batch.next().map_err(Error::of_sql)? {
-                self.check_write(&statement)?;
+                if !statement.readonly() {
+                    self.0.check_write(has_cursor)?;
+                }
                 let mut rows = statement.raw_query();
                 while rows.next()?.is_some() {}
             }
@@ -258,16 +318,32 @@ impl Connection {
         })
     }
 
-    /// Reads or sets a pragma.
-    #[napi(ts_return_type = "[string[], unknown[]]")]
-    pub fn pragma(&self, env: &Env, source: Unknown<'_>) -> napi::Result<Rows> {
-        self.run_work(env, "pragma", |handle| {
-            let source = read_sql(source)?;
-            let mut statement = handle
-                .prepare(&format!("PRAGMA {source}"))
-                .map_err(Error::of_sql)?;
-            self.check_write(&statement)?;
-            Ok(take_rows(&mut statement, usize::MAX)?)
+    /// Reads or sets a pragma: a chunk of rows, with the columns as its last element.
+    #[napi(ts_return_type = "[string, Int32Array, Uint8Array | undefined, number, string[]]")]
+    pub fn pragma(
+        &self,
+        env: &Env,
+        source: Unknown<'_>,
+        big_integers: bool,
+    ) -> napi::Result<ShapedRows> {
+        let sql = call(env, "pragma", || {
+            Ok(format!("PRAGMA {}", read_sql(source)?))
+        })?;
+        self.run_on_handle(env, "pragma", |handle| {
+            let statement = Prepared::new(&handle.connection, &sql)?;
+            if !statement.is_readonly() {
+                self.0.check_write(!handle.cursors.is_empty())?;
+            }
+            let mut packer = RowPacker::new();
+            packer.set_big_integers(big_integers);
+            while statement.step()? {
+                statement.pack_row(&mut packer, statement.column_count())?;
+            }
+            Ok(ShapedRows {
+                rows: packer.finish(),
+                id: 0,
+                columns: statement.column_names(),
+            })
         })
     }
 
@@ -287,7 +363,7 @@ impl Connection {
                 transaction::open_savepoint(handle)?;
             } else {
                 if !matches!(behavior, TransactionBehavior::Deferred) {
-                    self.file.check_write(self.owner)?;
+                    self.0.file.check_write(self.0.owner)?;
                 }
                 transaction::begin_as(handle, behavior)?;
             }

@@ -2,10 +2,10 @@
 //! `DatabaseError`, an exception of the caller's own code comes through as it is, and a panic
 //! becomes `DB_INTERNAL` instead of the end of the process.
 
+use super::environment::Environment;
 use crate::error::Error;
 use napi::bindgen_prelude::{FnArgs, Function, FunctionRef, Object, ToNapiValue, Unknown};
 use napi::{Env, JsValue};
-use napi_derive::napi;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What can go wrong inside a method: an error of the ledger, or a JavaScript exception that a
@@ -21,21 +21,17 @@ impl<E: Into<Error>> From<E> for Failure {
     }
 }
 
-type ErrorArguments<'env> = FnArgs<(String, Object<'env>)>;
+pub(super) type ErrorArguments<'env> = FnArgs<(String, Object<'env>)>;
 
-/// JavaScript's `DatabaseError`, kept for each environment: workers and contexts have their own.
-struct ErrorClass(FunctionRef<FnArgs<(String, Object<'static>)>, Unknown<'static>>);
+/// JavaScript's `DatabaseError`.
+pub(super) struct ErrorClass(FunctionRef<ErrorArguments<'static>, Unknown<'static>>);
 
-/// Tells the addon which class its errors are instances of.
-#[napi]
-pub fn register_error_class(
-    env: &Env,
-    #[napi(
-        ts_arg_type = "new (message: string, details: { code: string; operation: string; retryable: boolean }) => Error"
-    )]
-    error_class: Function<'_, FnArgs<(String, Object<'static>)>, Unknown<'static>>,
-) -> napi::Result<()> {
-    env.set_instance_data(ErrorClass(error_class.create_ref()?), (), |_| {})
+impl ErrorClass {
+    pub(super) fn new(
+        class: &Function<'_, ErrorArguments<'static>, Unknown<'static>>,
+    ) -> napi::Result<Self> {
+        Ok(Self(class.create_ref()?))
+    }
 }
 
 /// Runs a method's work; `operation` is the public method's name.
@@ -86,9 +82,10 @@ fn build<'env>(env: &'env Env, operation: &str, error: &Error) -> napi::Result<U
         details.set("cause", build(env, operation, source)?)?;
     }
     let message = format!("{operation}: {error}");
-    match env.get_instance_data::<ErrorClass>()? {
-        Some(class) => {
-            let class: Function<'_, ErrorArguments<'_>, Unknown<'_>> = class.0.borrow_back(env)?;
+    match env.get_instance_data::<Environment>()? {
+        Some(environment) => {
+            let class: Function<'_, ErrorArguments<'_>, Unknown<'_>> =
+                environment.error_class.0.borrow_back(env)?;
             class.new_instance(FnArgs::from((message, details)))
         }
         None => {

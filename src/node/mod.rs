@@ -5,12 +5,18 @@
 
 mod config;
 mod connection;
+mod direct;
+mod environment;
 mod error;
 mod interruption;
 mod ledger;
 mod migration;
 mod open_file;
+mod parameter;
+mod prepared;
 mod record;
+mod row_codec;
 mod statement;
+mod statement_cache;
 mod task;
 mod value;

@@ -1,387 +1,518 @@
-//! Owns one statement's way through the addon: its parameters in, its rows out.
+//! Owns running statements for JavaScript: `get`, `all`, `run` and the cursors of `iterate`.
 //!
-//! Reading a parameter may run the caller's code (a getter, a proxy). It happens before SQLite
-//! is asked for anything, and rows are built after it has answered, so whatever that code does
-//! to the connection cannot reach a statement that is in use.
+//! Nothing of the caller's runs while a statement does, and no handle is borrowed while Node-API
+//! is asked for anything.
 
 #![allow(unsafe_code)]
 
-use super::config::property;
+use super::connection::{OpenHandle, Shared};
+use super::direct::{Arguments, Key};
 use super::error::Failure;
-use super::value::{Argument, check};
-use crate::error::Error;
+use super::parameter::Parameters;
+use super::prepared::Prepared;
+use super::row_codec::{PackedRows, RowPacker};
+use super::statement_cache::{Entry, StatementCache};
+use super::value::check;
+use crate::error::{Error, Result};
 use crate::record::MAX_SAFE_INTEGER;
 use crate::transaction;
-use crate::wording::is_name;
-use napi::bindgen_prelude::{BigInt, BufferSlice, FromNapiValue, Null, ToNapiValue, Unknown};
-use napi::{Env, ValueType, sys};
-use rusqlite::types::{Value, ValueRef};
-use rusqlite::{Connection, Statement};
+use napi::bindgen_prelude::ToNapiValue;
+use napi::{check_status, sys};
+use std::collections::VecDeque;
 use std::ptr;
 
-/// What a statement's parameters are called; an unnamed one has no name.
-pub(super) type ParameterNames = Vec<Option<String>>;
+/// What a function answers: a value of the running call.
+pub(super) type Answer = std::result::Result<sys::napi_value, Failure>;
 
-/// Returns a statement's parameter names, in order, without their prefix.
-pub(super) fn parameter_names(statement: &Statement<'_>) -> ParameterNames {
-    (1..=statement.parameter_count())
-        .map(|index| {
-            let name = statement.parameter_name(index)?;
-            (!name.starts_with('?')).then(|| name[1..].to_owned())
-        })
-        .collect()
+/// What a call needs, kept from one to the next.
+#[derive(Debug)]
+pub(super) struct Workspace {
+    parameters: Parameters,
+    packer: RowPacker,
 }
 
-/// Reads a statement's parameters: an array for `?`, an object for names, nothing for none.
-pub(super) fn read_parameters(
-    params: Unknown<'_>,
-    names: &ParameterNames,
-) -> Result<Vec<Value>, Failure> {
-    let params = Argument::new("params", params);
-    match params.kind() {
-        ValueType::Undefined | ValueType::Null => {
-            require_count(0, names)?;
-            Ok(Vec::new())
-        }
-        ValueType::Object if is_array(&params)? => read_positional(&params, names),
-        ValueType::Object => read_named(&params, names),
-        _ => Err(params.refuse("an array or an object")),
-    }
-}
-
-fn require_count(given: usize, names: &ParameterNames) -> Result<(), Error> {
-    if given == names.len() {
-        return Ok(());
-    }
-    let expected = names.len();
-    Err(Error::argument(
-        "params",
-        format!("holds {given} value(s), but the statement takes {expected}"),
-    ))
-}
-
-fn read_positional(params: &Argument<'_>, names: &ParameterNames) -> Result<Vec<Value>, Failure> {
-    let mut length = 0;
-    // SAFETY: the handles belong to the call that is running, and the value is an array.
-    check(params.env, unsafe {
-        sys::napi_get_array_length(params.env, params.value, &raw mut length)
-    })?;
-    require_count(length as usize, names)?;
-    (0..length)
-        .map(|index| {
-            let mut value = ptr::null_mut();
-            // SAFETY: as above; a hole or a getter gives whatever it gives.
-            check(params.env, unsafe {
-                sys::napi_get_element(params.env, params.value, index, &raw mut value)
-            })?;
-            let field = format!("params[{index}]");
-            read_value(&Argument {
-                field: &field,
-                value,
-                ..*params
-            })
-        })
-        .collect()
-}
-
-fn read_named(params: &Argument<'_>, names: &ParameterNames) -> Result<Vec<Value>, Failure> {
-    names
-        .iter()
-        .map(|name| {
-            let Some(name) = name else {
-                return Err(Failure::Ledger(Error::argument(
-                    "params",
-                    "is an object, but the statement has a parameter without a name; give an array",
-                )));
-            };
-            let value = property(params, name)?;
-            let field = format!("params.{name}");
-            if value.kind() == ValueType::Undefined && !has_property(params, name)? {
-                return Err(Failure::Ledger(Error::argument(field, "is missing")));
-            }
-            read_value(&Argument {
-                field: &field,
-                ..value
-            })
-        })
-        .collect()
-}
-
-fn has_property(object: &Argument<'_>, name: &str) -> Result<bool, Failure> {
-    let mut key = ptr::null_mut();
-    let mut found = false;
-    // SAFETY: the name's pointer and length are those of a valid text; the handles belong to the
-    // call that is running.
-    unsafe {
-        check(
-            object.env,
-            sys::napi_create_string_utf8(
-                object.env,
-                name.as_ptr().cast(),
-                name.len() as isize,
-                &raw mut key,
-            ),
-        )?;
-        check(
-            object.env,
-            sys::napi_has_property(object.env, object.value, key, &raw mut found),
-        )?;
-    }
-    Ok(found)
-}
-
-fn is_array(value: &Argument<'_>) -> Result<bool, Failure> {
-    let mut array = false;
-    // SAFETY: the handles belong to the call that is running.
-    check(value.env, unsafe {
-        sys::napi_is_array(value.env, value.value, &raw mut array)
-    })?;
-    Ok(array)
-}
-
-/// Reads one value that SQLite can store.
-fn read_value(argument: &Argument<'_>) -> Result<Value, Failure> {
-    match argument.kind() {
-        ValueType::Undefined | ValueType::Null => Ok(Value::Null),
-        ValueType::String => argument.string_content().map(Value::Text),
-        ValueType::Number => read_number(argument),
-        ValueType::BigInt => read_bigint(argument),
-        ValueType::Object => read_bytes(argument),
-        _ => Err(refuse_value(argument)),
-    }
-}
-
-fn refuse_value(argument: &Argument<'_>) -> Failure {
-    argument.refuse("a string, a number, a bigint, null or a Uint8Array")
-}
-
-/// Whole numbers are stored as integers, so that `typeof` and division mean what they say.
-fn read_number(argument: &Argument<'_>) -> Result<Value, Failure> {
-    let number = argument.number()?;
-    if number.is_nan() {
-        return Err(Failure::Ledger(Error::argument(
-            argument.field,
-            "is NaN, which SQLite would store as NULL; give a number or null",
-        )));
-    }
-    if number.fract() == 0.0 && number.abs() <= MAX_SAFE_INTEGER as f64 {
-        Ok(Value::Integer(number as i64))
-    } else {
-        Ok(Value::Real(number))
-    }
-}
-
-fn read_bigint(argument: &Argument<'_>) -> Result<Value, Failure> {
-    // SAFETY: the value is a bigint of the call that is running.
-    let bigint = unsafe { BigInt::from_napi_value(argument.env, argument.value) }
-        .map_err(Failure::JavaScript)?;
-    let (integer, lossless) = bigint.get_i64();
-    if lossless {
-        Ok(Value::Integer(integer))
-    } else {
-        Err(Failure::Ledger(Error::argument(
-            argument.field,
-            "is a bigint beyond 64 bits, which SQLite cannot store",
-        )))
-    }
-}
-
-/// Copies the bytes of a Uint8Array; a Buffer is one.
-fn read_bytes(argument: &Argument<'_>) -> Result<Value, Failure> {
-    let mut typed = false;
-    // SAFETY: the handles belong to the call that is running.
-    check(argument.env, unsafe {
-        sys::napi_is_typedarray(argument.env, argument.value, &raw mut typed)
-    })?;
-    if !typed {
-        return Err(refuse_value(argument));
-    }
-    let (mut kind, mut length, mut data) = (0, 0, ptr::null_mut());
-    // SAFETY: the value is a typed array; `data` and `length` describe memory that stays where
-    // it is until JavaScript runs again, which it does not before the copy is made.
-    unsafe {
-        check(
-            argument.env,
-            sys::napi_get_typedarray_info(
-                argument.env,
-                argument.value,
-                &raw mut kind,
-                &raw mut length,
-                &raw mut data,
-                ptr::null_mut(),
-                ptr::null_mut(),
-            ),
-        )?;
-        if kind != sys::TypedarrayType::uint8_array {
-            return Err(refuse_value(argument));
-        }
-        if data.is_null() || length == 0 {
-            return Ok(Value::Blob(Vec::new()));
-        }
-        Ok(Value::Blob(
-            std::slice::from_raw_parts(data.cast::<u8>(), length).to_vec(),
-        ))
-    }
-}
-
-/// The rows of a result, each as many cells as there are columns.
-pub struct Rows {
-    /// The columns' names.
-    pub(super) columns: Vec<String>,
-    /// All cells, row by row.
-    pub(super) cells: Vec<Value>,
-}
-
-/// Runs a bound statement and takes at most `limit` rows.
-pub(super) fn take_rows(statement: &mut Statement<'_>, limit: usize) -> Result<Rows, Error> {
-    let mut cells = Vec::new();
-    let mut taken = 0;
-    {
-        let mut rows = statement.raw_query();
-        while taken < limit {
-            let Some(row) = rows.next()? else { break };
-            let count = row.as_ref().column_count();
-            for index in 0..count {
-                let value = row.get_ref(index)?;
-                cells.push(own_cell(value).map_err(|problem| {
-                    // A column without a name of its own is called by its whole expression.
-                    let column = match row.as_ref().column_name(index) {
-                        Ok(name) if is_name(name) => name.to_owned(),
-                        _ => format!("number {}", index + 1),
-                    };
-                    match problem {
-                        CellProblem::Integer => Error::IntegerRange {
-                            what: format!("column {column}"),
-                        },
-                        CellProblem::Text => Error::InvalidText { column },
-                    }
-                })?);
-            }
-            taken += 1;
+impl Default for Workspace {
+    fn default() -> Self {
+        Self {
+            parameters: Parameters::default(),
+            packer: RowPacker::new(),
         }
     }
-    // After the first step: a schema that has changed since the statement was prepared may have
-    // given it other columns.
-    let columns = statement.column_names().map(str::to_owned).collect();
-    Ok(Rows { columns, cells })
 }
 
-/// As [`take_rows`]; a statement that writes and gives rows (RETURNING) is undone when a row
-/// cannot be given.
-pub(super) fn take_rows_whole(
-    handle: &Connection,
-    statement: &mut Statement<'_>,
-    sql: &str,
-    limit: usize,
-) -> Result<Rows, Error> {
-    if statement.readonly() || statement.column_count() == 0 || is_pragma(sql) {
-        return take_rows(statement, limit);
-    }
-    transaction::run(handle, || take_rows(statement, limit))
+/// A run that lasts longer than a call: its statement, taken out of the cache, and what is bound.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    entry: Entry,
+    /// What the statement has bound, without a copy: it stays here, untouched, until the reset.
+    parameters: Parameters,
+    big_integers: bool,
+    has_stepped: bool,
 }
 
-/// Of what writes and has columns, pragmas alone may not run inside a transaction.
-fn is_pragma(sql: &str) -> bool {
-    let mut rest = sql.trim_start();
-    loop {
-        let comment_end = match rest.get(..2) {
-            Some("--") => rest.find('\n').map(|end| end + 1),
-            Some("/*") => rest.find("*/").map(|end| end + 2),
-            _ => break,
+/// A statement's new number and columns.
+type Shape = (u64, Vec<String>);
+
+impl Cursor {
+    /// Takes a statement out of the cache and binds it.
+    fn begin(statements: &mut StatementCache, key: Key, parameters: Parameters) -> Result<Self> {
+        let entry = statements.take(key.id).ok_or_else(gone)?;
+        let cursor = Self {
+            entry,
+            parameters,
+            big_integers: key.big_integers,
+            has_stepped: false,
         };
-        rest = rest[comment_end.unwrap_or(rest.len())..].trim_start();
-    }
-    let word = rest.get(..6);
-    word.is_some_and(|word| word.eq_ignore_ascii_case("pragma"))
-}
-
-enum CellProblem {
-    Integer,
-    Text,
-}
-
-fn own_cell(value: ValueRef<'_>) -> Result<Value, CellProblem> {
-    match value {
-        ValueRef::Integer(integer) if integer.unsigned_abs() > MAX_SAFE_INTEGER as u64 => {
-            Err(CellProblem::Integer)
-        }
-        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Value::Text(text.to_owned())),
-            Err(_) => Err(CellProblem::Text),
-        },
-        ValueRef::Integer(integer) => Ok(Value::Integer(integer)),
-        ValueRef::Real(real) => Ok(Value::Real(real)),
-        ValueRef::Blob(bytes) => Ok(Value::Blob(bytes.to_vec())),
-        ValueRef::Null => Ok(Value::Null),
-    }
-}
-
-impl ToNapiValue for Rows {
-    /// Becomes `[columns, cells]`; `lib/rows.js` makes objects of them.
-    unsafe fn to_napi_value(env: sys::napi_env, rows: Self) -> napi::Result<sys::napi_value> {
-        let cells: Vec<Cell> = rows.cells.into_iter().map(Cell).collect();
-        // SAFETY: `env` is the environment of the running call, handed on as it came.
-        unsafe {
-            let pair = vec![
-                ToNapiValue::to_napi_value(env, rows.columns)?,
-                ToNapiValue::to_napi_value(env, cells)?,
-            ];
-            ToNapiValue::to_napi_value(env, pair.into_iter().map(Raw).collect::<Vec<_>>())
+        // SAFETY: the parameters stay in the cursor, unchanged, and its end resets; moving them
+        // with it moves none of their bytes.
+        match unsafe { cursor.entry.statement.bind(&cursor.parameters) } {
+            Ok(()) => Ok(cursor),
+            Err(error) => {
+                cursor.end(statements);
+                Err(error)
+            }
         }
     }
-}
 
-struct Raw(sys::napi_value);
+    /// Packs the next rows.
+    fn advance(
+        &mut self,
+        statements: &mut StatementCache,
+        limit: usize,
+        packer: &mut RowPacker,
+    ) -> Result<Packed> {
+        packer.set_big_integers(self.big_integers);
+        let has_row = self.entry.statement.step()?;
+        let is_first = !std::mem::replace(&mut self.has_stepped, true);
+        let changed = if is_first {
+            self.entry.changed_columns()
+        } else {
+            None
+        };
+        let shape = changed.map(|columns| {
+            self.entry.id = statements.next_id(self.entry.id);
+            self.entry.columns.clone_from(&columns);
+            (self.entry.id, columns)
+        });
+        let more = pack(&self.entry.statement, has_row, limit, packer)?;
+        Ok(Packed { more, shape })
+    }
 
-impl ToNapiValue for Raw {
-    unsafe fn to_napi_value(_: sys::napi_env, raw: Self) -> napi::Result<sys::napi_value> {
-        Ok(raw.0)
+    /// Ends the run, puts the statement back and gives the parameters' memory away.
+    pub(super) fn end(self, statements: &mut StatementCache) -> Parameters {
+        self.entry.statement.reset();
+        statements.put_back(self.entry);
+        self.parameters
     }
 }
 
-struct Cell(Value);
+/// What `all` has not handed over yet; the next call of another kind lets go of it.
+#[derive(Debug)]
+pub(super) enum Rest {
+    Cursor(Cursor),
+    Chunks(VecDeque<PackedRows>),
+}
 
-impl ToNapiValue for Cell {
-    unsafe fn to_napi_value(env: sys::napi_env, cell: Self) -> napi::Result<sys::napi_value> {
-        // SAFETY: `env` is the environment of the running call, handed on as it came.
+/// A statement in a run that ends with the call: reset on every way out, a panic included.
+struct Run<'a>(&'a Prepared);
+
+impl<'a> Run<'a> {
+    fn begin(statement: &'a Prepared, parameters: &'a Parameters) -> Result<Self> {
+        let run = Self(statement);
+        // SAFETY: the parameters are borrowed for as long as the run, whose end resets.
+        unsafe { statement.bind(parameters) }?;
+        Ok(run)
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        self.0.reset();
+    }
+}
+
+/// What was packed, on its way to JavaScript.
+struct Packed {
+    /// Whether more rows are to come.
+    more: bool,
+    /// What has changed about the statement, if anything.
+    shape: Option<Shape>,
+}
+
+fn gone() -> Error {
+    Error::Internal("a statement is gone".into())
+}
+
+/// Packs the row that the statement stands on, if any, and those behind it: at most `limit`, or
+/// as many as a chunk holds. Answers whether there may be more.
+fn pack(
+    statement: &Prepared,
+    mut has_row: bool,
+    limit: usize,
+    packer: &mut RowPacker,
+) -> Result<bool> {
+    let columns = statement.column_count();
+    let mut left = limit;
+    while has_row {
+        statement.pack_row(packer, columns)?;
+        left -= 1;
+        if left == 0 || packer.is_full() {
+            return Ok(true);
+        }
+        has_row = statement.step()?;
+    }
+    Ok(false)
+}
+
+impl Shared {
+    /// Runs a call with its workspace, with which it runs alone.
+    fn with_workspace<T>(&self, work: impl FnOnce(&mut Workspace) -> T) -> T {
+        let mut workspace = self.workspace.take().unwrap_or_default();
+        let value = work(&mut workspace);
+        self.workspace.set(Some(workspace));
+        value
+    }
+
+    /// Finds the statement of a call, reads its parameters and acts on both; without a statement
+    /// of that number, the answer is nothing.
+    fn act<T>(
+        &self,
+        arguments: &Arguments<'_>,
+        workspace: &mut Workspace,
+        act: impl FnOnce(&mut OpenHandle, Key, &mut Workspace) -> Result<T>,
+    ) -> std::result::Result<Option<T>, Failure> {
+        let key = arguments.key()?;
+        // Before the handle is borrowed: reading may collect garbage, and so run finalizers.
+        let read = arguments.read_parameters(key, &mut workspace.parameters);
+        let mut handle = self.handle.borrow_mut();
+        let handle = handle.as_mut().ok_or(Error::Closed)?;
+        handle.forget_rest();
+        let has_cursor = !handle.cursors.is_empty();
+        let Some(entry) = handle.statements.find(key.id) else {
+            return Ok(None);
+        };
+        if let Err((index, failure)) = read {
+            return Err(name_parameter(entry, key, index, failure));
+        }
+        let (given, expected) = (workspace.parameters.len(), entry.parameters.len());
+        if given != expected {
+            return Err(Failure::Ledger(Error::argument(
+                "params",
+                format!("holds {given} value(s), but the statement takes {expected}"),
+            )));
+        }
+        if !entry.readonly {
+            self.check_write(has_cursor)?;
+        }
+        workspace.packer.clear();
+        workspace.packer.set_big_integers(key.big_integers);
+        Ok(act(handle, key, workspace).map(Some)?)
+    }
+
+    /// Gives packed rows to JavaScript, or `null` for a statement that is unknown.
+    fn deliver(
+        &self,
+        env: sys::napi_env,
+        packed: Option<Packed>,
+        packer: &mut RowPacker,
+    ) -> Answer {
+        let Some(packed) = packed else {
+            return null(env);
+        };
+        self.codes.write_more(packed.more);
+        // SAFETY: `env` is the environment of the running call, in which the connection was
+        // opened, and so the one of its codes.
         unsafe {
-            match cell.0 {
-                Value::Null => ToNapiValue::to_napi_value(env, Null),
-                Value::Integer(integer) => ToNapiValue::to_napi_value(env, integer),
-                Value::Real(real) => ToNapiValue::to_napi_value(env, real),
-                Value::Text(text) => ToNapiValue::to_napi_value(env, text),
-                // Copied: memory of ours under a Buffer is refused by some runtimes (Electron).
-                Value::Blob(bytes) => {
-                    let buffer = BufferSlice::copy_from(&Env::from_raw(env), bytes)?;
-                    ToNapiValue::to_napi_value(env, buffer)
+            match packed.shape {
+                None => packer.deliver(env, self.codes),
+                Some((id, columns)) => {
+                    let rows = packer.finish();
+                    ShapedRows::to_napi_value(env, ShapedRows { rows, id, columns })
                 }
             }
         }
+        .map_err(Failure::JavaScript)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::is_pragma;
-
-    #[test]
-    fn a_pragma_is_known_behind_comments() {
-        for sql in [
-            "PRAGMA x",
-            " pragma x",
-            "/* why */ PRAGMA x",
-            "-- why\n/**/\n PRAGMA x",
-        ] {
-            assert!(is_pragma(sql), "{sql}");
+/// Puts a field's name into a refusal that has none.
+fn name_parameter(entry: &Entry, key: Key, index: usize, failure: Failure) -> Failure {
+    match failure {
+        Failure::Ledger(Error::InvalidArgument { field, problem }) if field.is_empty() => {
+            let field = match entry.parameters.get(index) {
+                Some(Some(name)) if key.is_named => format!("params.{name}"),
+                _ => format!("params[{index}]"),
+            };
+            Failure::Ledger(Error::InvalidArgument { field, problem })
         }
-        for sql in [
-            "INSERT INTO pragma VALUES (1)",
-            "-- PRAGMA x",
-            "/* PRAGMA",
-            "é",
-            "",
-        ] {
-            assert!(!is_pragma(sql), "{sql}");
+        other => other,
+    }
+}
+
+fn null(env: sys::napi_env) -> Answer {
+    let mut value = ptr::null_mut();
+    // SAFETY: `env` is the environment of the running call.
+    check(env, unsafe { sys::napi_get_null(env, &raw mut value) })?;
+    Ok(value)
+}
+
+fn number(env: sys::napi_env, number: f64) -> Answer {
+    let mut value = ptr::null_mut();
+    // SAFETY: `env` is the environment of the running call.
+    check(env, unsafe {
+        sys::napi_create_double(env, number, &raw mut value)
+    })?;
+    Ok(value)
+}
+
+/// A chunk of rows with its statement's number and columns: `[text, codes, blobs, id, columns]`.
+pub struct ShapedRows {
+    pub(super) rows: PackedRows,
+    pub(super) id: u64,
+    pub(super) columns: Vec<String>,
+}
+
+impl ToNapiValue for ShapedRows {
+    unsafe fn to_napi_value(env: sys::napi_env, shaped: Self) -> napi::Result<sys::napi_value> {
+        // SAFETY: `env` is the environment of the running call, handed on as it came.
+        unsafe {
+            let rows = PackedRows::to_napi_value(env, shaped.rows)?;
+            let id = f64::to_napi_value(env, shaped.id as f64)?;
+            let columns = Vec::<String>::to_napi_value(env, shaped.columns)?;
+            check_status!(sys::napi_set_element(env, rows, 3, id))?;
+            check_status!(sys::napi_set_element(env, rows, 4, columns))?;
+            Ok(rows)
         }
     }
+}
+
+/// Runs a statement for its first row.
+pub(super) fn get(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
+    shared.with_workspace(|workspace| {
+        let packed = shared.act(arguments, workspace, |handle, key, workspace| {
+            within_call(handle, key, workspace, |statement, has_row, packer| {
+                pack(statement, has_row, 1, packer).map(|_| ())
+            })
+        })?;
+        shared.deliver(arguments.env, packed, &mut workspace.packer)
+    })
+}
+
+/// Runs a statement in a run that ends with the call.
+fn within_call(
+    handle: &mut OpenHandle,
+    key: Key,
+    workspace: &mut Workspace,
+    pack: impl FnOnce(&Prepared, bool, &mut RowPacker) -> Result<()>,
+) -> Result<Packed> {
+    let Workspace { parameters, packer } = workspace;
+    let entry = handle.statements.find(key.id).ok_or_else(gone)?;
+    let run = || {
+        let run = Run::begin(&entry.statement, parameters)?;
+        let has_row = run.0.step()?;
+        let changed = entry.changed_columns();
+        pack(run.0, has_row, packer)?;
+        Ok::<_, Error>(changed)
+    };
+    let changed = if entry.is_returning() {
+        transaction::run(&handle.connection, run)
+    } else {
+        run()
+    }?;
+    Ok(Packed {
+        more: false,
+        shape: changed.map(|columns| (handle.statements.change(key.id, &columns), columns)),
+    })
+}
+
+/// Runs a statement for all its rows: a chunk of them now, the others by [`more`].
+pub(super) fn all(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
+    shared.with_workspace(|workspace| {
+        let packed = shared.act(arguments, workspace, |handle, key, workspace| {
+            let entry = handle.statements.find(key.id).ok_or_else(gone)?;
+            if entry.is_returning() {
+                return pack_returned(handle, key, workspace);
+            }
+            let parameters = std::mem::take(&mut workspace.parameters);
+            let mut cursor = Cursor::begin(&mut handle.statements, key, parameters)?;
+            let packer = &mut workspace.packer;
+            let packed = cursor.advance(&mut handle.statements, usize::MAX, packer);
+            if packed.as_ref().is_ok_and(|packed| packed.more) {
+                handle.rest = Some(Rest::Cursor(cursor));
+            } else {
+                workspace.parameters = cursor.end(&mut handle.statements);
+            }
+            packed
+        })?;
+        shared.deliver(arguments.env, packed, &mut workspace.packer)
+    })
+}
+
+/// Packs all that a writing statement gives before any of it is handed over: it is undone when
+/// one row cannot be given.
+fn pack_returned(handle: &mut OpenHandle, key: Key, workspace: &mut Workspace) -> Result<Packed> {
+    let mut chunks = VecDeque::new();
+    let mut packed = within_call(handle, key, workspace, |statement, has_row, packer| {
+        let mut has_row = has_row;
+        while pack(statement, has_row, usize::MAX, packer)? {
+            chunks.push_back(packer.finish());
+            has_row = statement.step()?;
+        }
+        chunks.push_back(packer.finish());
+        Ok(())
+    })?;
+    if let Some(first) = chunks.pop_front() {
+        workspace.packer = first.into_packer();
+    }
+    packed.more = !chunks.is_empty();
+    if packed.more {
+        handle.rest = Some(Rest::Chunks(chunks));
+    }
+    Ok(packed)
+}
+
+/// Gives the next chunk of what [`all`] runs.
+pub(super) fn more(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
+    shared.with_workspace(|workspace| {
+        let packed = {
+            let mut handle = shared.handle.borrow_mut();
+            let handle = handle.as_mut().ok_or(Error::Closed)?;
+            let packer = &mut workspace.packer;
+            packer.clear();
+            match handle.rest.take() {
+                Some(Rest::Cursor(mut cursor)) => {
+                    let packed = cursor.advance(&mut handle.statements, usize::MAX, packer);
+                    if packed.as_ref().is_ok_and(|packed| packed.more) {
+                        handle.rest = Some(Rest::Cursor(cursor));
+                    } else {
+                        cursor.end(&mut handle.statements);
+                    }
+                    packed?
+                }
+                Some(Rest::Chunks(mut chunks)) => {
+                    if let Some(next) = chunks.pop_front() {
+                        *packer = next.into_packer();
+                    }
+                    let more = !chunks.is_empty();
+                    handle.rest = more.then_some(Rest::Chunks(chunks));
+                    Packed { more, shape: None }
+                }
+                None => return Err(gone().into()),
+            }
+        };
+        shared.deliver(arguments.env, Some(packed), &mut workspace.packer)
+    })
+}
+
+/// Runs a statement to its end; where codes go, it writes two doubles: the number of changes and
+/// the row id of the last insert (a 64-bit integer when bigints are asked for).
+pub(super) fn run(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
+    shared.with_workspace(|workspace| {
+        let done = shared.act(arguments, workspace, |handle, key, workspace| {
+            let connection = &handle.connection;
+            let entry = handle.statements.find(key.id).ok_or_else(gone)?;
+            let before = (connection.total_changes(), connection.last_insert_rowid());
+            {
+                let run = Run::begin(&entry.statement, &workspace.parameters)?;
+                while run.0.step()? {}
+            }
+            // `changes()` keeps the number of an earlier statement when this one changes no row.
+            let changes = if connection.total_changes() == before.0 {
+                0
+            } else {
+                connection.changes()
+            };
+            let id = connection.last_insert_rowid();
+            let id = row_id(id, id != before.1, key.big_integers)?;
+            shared.codes.write_wide([(changes as f64).to_bits(), id]);
+            Ok(())
+        })?;
+        match done {
+            Some(()) => Ok(ptr::null_mut()),
+            None => null(arguments.env),
+        }
+    })
+}
+
+/// The bits of a row id as JavaScript reads it.
+fn row_id(id: i64, is_new: bool, big_integers: bool) -> Result<u64> {
+    if big_integers {
+        return Ok(id as u64);
+    }
+    if id.unsigned_abs() <= MAX_SAFE_INTEGER as u64 {
+        return Ok((id as f64).to_bits());
+    }
+    if is_new {
+        return Err(Error::IntegerRange {
+            what: "lastInsertRowid (the statement has done its work)".into(),
+        });
+    }
+    // An earlier statement's, which was told then that it cannot be held.
+    Ok(0)
+}
+
+/// Begins a cursor and gives its number; nothing is locked before its first row is asked for.
+pub(super) fn iterate(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
+    let id = shared.with_workspace(|workspace| {
+        shared.act(arguments, workspace, |handle, key, workspace| {
+            let entry = handle.statements.find(key.id).ok_or_else(gone)?;
+            if !entry.readonly {
+                return Err(Error::argument("sql", "writes; read its rows with all()"));
+            }
+            let parameters = std::mem::take(&mut workspace.parameters);
+            let cursor = Cursor::begin(&mut handle.statements, key, parameters)?;
+            handle.last_cursor += 1;
+            handle.cursors.push((handle.last_cursor, Some(cursor)));
+            Ok(handle.last_cursor)
+        })
+    })?;
+    match id {
+        Some(id) => number(arguments.env, id as f64),
+        None => null(arguments.env),
+    }
+}
+
+/// Gives a cursor's next rows. At its end the statement's locks go, and the cursor stays until
+/// JavaScript has read what it was given: whether writes are possible meanwhile must not depend
+/// on how the rows fall into chunks.
+pub(super) fn next(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
+    let (id, limit) = (arguments.cursor()?, arguments.limit()?.max(1));
+    shared.with_workspace(|workspace| {
+        let packed = {
+            let mut handle = shared.handle.borrow_mut();
+            let handle = handle.as_mut().ok_or(Error::Closed)?;
+            handle.forget_rest();
+            workspace.packer.clear();
+            let place = handle.cursors.iter_mut().find(|(known, _)| *known == id);
+            match place.and_then(|(_, cursor)| cursor.take().map(|taken| (cursor, taken))) {
+                Some((place, mut cursor)) => {
+                    let packer = &mut workspace.packer;
+                    let packed = cursor.advance(&mut handle.statements, limit, packer);
+                    if packed.as_ref().is_ok_and(|packed| packed.more) {
+                        *place = Some(cursor);
+                    } else {
+                        cursor.end(&mut handle.statements);
+                    }
+                    packed?
+                }
+                None => Packed {
+                    more: false,
+                    shape: None,
+                },
+            }
+        };
+        shared.deliver(arguments.env, Some(packed), &mut workspace.packer)
+    })
+}
+
+/// Ends a cursor, wherever it stands; one that is not there is no error.
+pub(super) fn end(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
+    let id = arguments.cursor()?;
+    if let Some(handle) = shared.handle.borrow_mut().as_mut()
+        && let Some(index) = handle.cursors.iter().position(|(known, _)| *known == id)
+        && let (_, Some(cursor)) = handle.cursors.swap_remove(index)
+    {
+        cursor.end(&mut handle.statements);
+    }
+    Ok(ptr::null_mut())
 }

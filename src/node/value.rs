@@ -160,7 +160,7 @@ impl<'a> Argument<'a> {
         Ok(text)
     }
 
-    fn check_surrogates(&self) -> Result<(), Failure> {
+    pub(super) fn check_surrogates(&self) -> Result<(), Failure> {
         let mut length = 0;
         // SAFETY: a null buffer asks for the length alone.
         check(self.env, unsafe {
