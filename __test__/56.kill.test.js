@@ -23,7 +23,13 @@ test('15 writers killed at random moments: nothing acknowledged is lost, the fil
 
 test('a writer that acknowledges before its promises resolve is caught', async (t) => {
   t.diagnostic(`seed ${SEED}`);
-  const { figures, faults } = await runKills({ seed: SEED, count: 30, lanes: 1, manner: 'premature', untilFault: true });
+  const { figures, faults } = await runKills({
+    seed: SEED,
+    count: 30,
+    lanes: 1,
+    manner: 'premature',
+    untilFault: true,
+  });
   t.diagnostic(`after ${figures.kills} kills: ${faults[0]}`);
   assert.ok(
     faults.some((fault) => fault.includes('lost')),

@@ -96,7 +96,11 @@ class Lane {
       this.figures.early += 1;
       await Promise.race([sleep(30 + this.#random() * 60), isReady]);
     } else {
-      const started = await Promise.race([isReady, ended.then(() => false), sleep(START_DEADLINE_MS, false, { ref: false })]);
+      const started = await Promise.race([
+        isReady,
+        ended.then(() => false),
+        sleep(START_DEADLINE_MS, false, { ref: false }),
+      ]);
       if (!started) this.faults.push(`round ${round}: the writer did not start`);
       await sleep(this.#random() ** 2 * 300);
     }

@@ -61,6 +61,7 @@ function judge(file, reports) {
       figures[key] = key === 'slowestMs' ? Math.max(figures[key] ?? 0, value) : (figures[key] ?? 0) + value;
     }
   }
+  if (figures.busy > 0) faults.push(`${figures.busy} busy checkpoints were told of as errors`);
   const connection = createConnection({ path: file });
   try {
     const integrity = connection.getDatabase().pragma('integrity_check', { simple: true });
