@@ -82,6 +82,8 @@ test('it holds what it needs and nothing else', () => {
     'lib/native.js',
     'lib/record.js',
     'lib/rows.js',
+    'lib/shape.js',
+    'lib/statement.js',
     'lib/transaction.js',
     'lib/transaction_turn.js',
     'lib/turn.js',

@@ -9,7 +9,8 @@ const { aborted, isInterrupted } = require('./error.js');
  * @typedef {import('../binding.js').Ledger} Ledger
  *
  * @typedef {object} Entry
- * @property {'read' | 'write' | 'transaction' | 'job'} kind a job has the writing side until its promise settles
+ * @property {'read' | 'write' | 'transaction' | 'job' | 'upkeep'} kind a job has the writing side until its
+ *   promise settles; so has upkeep, which changes nothing that a read could see
  * @property {string} operation the public method
  * @property {(ledger: Ledger) => any} run
  * @property {(() => void) | undefined} interrupt stops a job half-way; absent when nothing may

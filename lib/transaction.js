@@ -300,7 +300,8 @@ class Transaction {
 
   /** @param {string} operation */
   #expiry(operation) {
-    return behindTransaction(operation, performance.now() - this.#openedAt);
+    // A timer can be a moment early.
+    return behindTransaction(operation, Math.max(performance.now() - this.#openedAt, this.#timeoutMs));
   }
 }
 

@@ -242,13 +242,13 @@ class Turn {
   }
 
   /**
-   * Waits until the disk has all writes made before.
+   * Waits until the disk has all writes and transactions made before.
    *
    * @param {AbortSignal} [signal]
    * @returns {Promise<void>}
    */
   flush(signal) {
-    return this.read('flush', () => this.#log.flush(/** @type {Ledger} */ (this.#writer), 'flush'), signal);
+    return this.#enqueue('upkeep', 'flush', (writer) => this.#log.flush(writer, 'flush'), signal);
   }
 
   /**
@@ -471,8 +471,8 @@ class Turn {
       this.#lockWait.end();
       this.#mayReopen = true;
       if (entry.kind === 'transaction') this.#openTransaction(entry, writer);
-      else if (entry.kind === 'job') this.#startJob(entry, value);
-      else this.#settle([entry], [value], writer);
+      else if (entry.kind === 'write') this.#settle([entry], [value], writer);
+      else this.#startJob(entry, value);
     } catch (error) {
       return this.#refuse(entry, error);
     }
