@@ -55,7 +55,7 @@ async function end({ worker, hasWorked }) {
 async function terminate(total) {
   const threads = Array.from({ length: Math.min(THREADS, total) }, start);
   for (let left = total - threads.length; left > 0; left -= 1) {
-    await sleep(random() ** 2 * 120);
+    await sleep(random() ** 2 * 240);
     const n = Math.floor(random() * threads.length);
     const ended = end(threads[n]);
     // Sometimes the next one opens the file while this one still lets go of it.
