@@ -18,10 +18,12 @@ const HELP = `npm run bench -- [options]
 
   --only NAME    only operations whose name contains NAME; no latencies
   --latency      only the latencies of our methods; no peers are brought
+  --memory       only the memory that is kept and the size of the process
   --quick        ${MIN_ROUNDS} rounds and fewer calls, for a machine that has little time
   --rounds N     at least ${MIN_ROUNDS}; ${DEFAULT_ROUNDS} unless told
   --seed N       of every random choice; ${DEFAULT_SEED} unless told
   --json FILE    writes all figures, those of single rounds too
+  --results FILE writes what is printed into the sections of a file such as RESULTS.md
 `;
 
 function readOptions() {
@@ -29,10 +31,12 @@ function readOptions() {
     options: {
       only: { type: 'string' },
       latency: { type: 'boolean', default: false },
+      memory: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
       seed: { type: 'string' },
       json: { type: 'string' },
+      results: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -45,7 +49,9 @@ function readOptions() {
   };
   const rounds = number('rounds', values.rounds, values.quick ? MIN_ROUNDS : DEFAULT_ROUNDS);
   if (rounds < MIN_ROUNDS) throw new Error(`a median needs at least ${MIN_ROUNDS} rounds`);
-  if (values.latency && values.only !== undefined) throw new Error('--latency and --only exclude each other');
+  if ([values.latency, values.memory, values.only !== undefined].filter(Boolean).length > 1) {
+    throw new Error('--latency, --memory and --only exclude each other');
+  }
   return { ...values, rounds, seed: number('seed', values.seed, DEFAULT_SEED) };
 }
 
