@@ -31,6 +31,14 @@ const TEXTS = 200;
 const SAMPLES = 20;
 const WARM_UP_SHARE = 0.2;
 
+/** So few that the pages of the file that they need are all mapped early. */
+const HASHES = 100;
+/** Addons let go of forgotten objects in a turn of the event loop, so there is one now and then. */
+const STATEMENTS_IN_A_TURN = 1_000;
+
+/** Reads every page of the table: those that are mapped into memory count as resident from then on. */
+const TOUCH_SQL = "SELECT count(*) FROM file_hashes WHERE file_path || upload_id = ''";
+
 /** All of a row, as an application that lists files has it. */
 const LIST_SQL = 'SELECT * FROM file_hashes ORDER BY rowid LIMIT ?';
 
@@ -53,7 +61,9 @@ function takeStock() {
  */
 function keepNames({ subject, file }) {
   const driver = /** @type {import('./database.js').DriverName} */ (subject);
-  const list = openDatabase(driver, file).prepare(LIST_SQL);
+  const database = openDatabase(driver, file);
+  database.prepare(TOUCH_SQL).get();
+  const list = database.prepare(LIST_SQL);
   const read = (/** @type {number} */ rows) => {
     const names = list.all(...toArguments(driver, [rows])).map((/** @type {any} */ row) => row.file_name);
     return names.filter((/** @type {string} */ _, /** @type {number} */ index) => index % KEEP_EVERY === 0);
@@ -75,9 +85,9 @@ function keepNames({ subject, file }) {
  * Prepares statements, uses and forgets them, and says how the resident size grows meanwhile.
  *
  * @param {Request} request
- * @returns {Figures}
+ * @returns {Promise<Figures>}
  */
-function forgetStatements({ subject, file, seed, statements }) {
+async function forgetStatements({ subject, file, seed, statements }) {
   const driver = /** @type {import('./database.js').DriverName} */ (subject);
   const database = openDatabase(driver, file);
   const random = createRandom(seed);
@@ -85,9 +95,11 @@ function forgetStatements({ subject, file, seed, statements }) {
     { length: TEXTS },
     (_, index) => `SELECT * FROM file_hashes WHERE hash = ? AND ${index} >= 0`,
   );
-  const use = (/** @type {number} */ count) => {
+  const hashes = Array.from({ length: HASHES }, () => dataset.hashText(seed, random() % dataset.FILES));
+  const use = async (/** @type {number} */ count) => {
     for (let time = 0; time < count; time += 1) {
-      const hash = dataset.hashText(seed, random() % dataset.FILES);
+      if (time % STATEMENTS_IN_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+      const hash = hashes[random() % HASHES];
       const statement = database.prepare(texts[random() % TEXTS]);
       const row = statement.get(...toArguments(driver, [hash]));
       const rows = statement.all(...toArguments(driver, [hash]));
@@ -95,10 +107,10 @@ function forgetStatements({ subject, file, seed, statements }) {
     }
   };
   const step = statements / SAMPLES;
-  use(statements * WARM_UP_SHARE);
+  await use(statements * WARM_UP_SHARE);
   const resident = [takeStock().resident];
   for (let sample = 0; sample < SAMPLES; sample += 1) {
-    use(step);
+    await use(step);
     resident.push(takeStock().resident);
   }
   const growthPerMillion = slope(resident) * (1_000_000 / step);
@@ -143,16 +155,22 @@ async function readEverything({ subject, file }) {
   await manager.getStats();
   if (files !== dataset.FILES) throw new Error(`${files} files were read`);
   const { resident } = takeStock();
-  const figures = { loaded, resident, mapped: mappedBytes(), largest: process.resourceUsage().maxRSS * 1024 };
+  const figures = { loaded, resident, mapped: readStatus('RssFile'), largest: readStatus('VmHWM') };
   await manager.disconnect();
   return figures;
 }
 
-/** Resident pages of files: with `mmap`, those of the database are among them. Linux alone tells. */
-function mappedBytes() {
+/**
+ * A size that the kernel tells of this process; 0 where it is not Linux. `RssFile` are the resident
+ * pages of mapped files, `VmHWM` is the largest resident size (that of `resourceUsage` begins with
+ * the parent's).
+ *
+ * @param {string} name
+ */
+function readStatus(name) {
   if (process.platform !== 'linux') return 0;
   const status = readFileSync('/proc/self/status', 'utf8');
-  return Number(/^RssFile:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024;
 }
 
 const SCENARIOS = { 'kept names': keepNames, growth: forgetStatements, resident: readEverything };
