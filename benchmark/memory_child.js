@@ -29,7 +29,7 @@ const KEEP_EVERY = 1_000;
 /** More texts than any cache of statements is likely to hold. */
 const TEXTS = 200;
 const SAMPLES = 20;
-const WARM_UP_SHARE = 0.2;
+const WARM_UP = 200_000;
 
 /** So few that the pages of the file that they need are all mapped early. */
 const HASHES = 100;
@@ -107,7 +107,7 @@ async function forgetStatements({ subject, file, seed, statements }) {
     }
   };
   const step = statements / SAMPLES;
-  await use(statements * WARM_UP_SHARE);
+  await use(WARM_UP);
   const resident = [takeStock().resident];
   for (let sample = 0; sample < SAMPLES; sample += 1) {
     await use(step);
