@@ -4,32 +4,23 @@
 const { spawn } = require('node:child_process');
 const path = require('node:path');
 const readline = require('node:readline');
-const { DatabaseManager, createConnection } = require('..');
+const { DatabaseManager } = require('..');
 const { run } = require('../scripts/prepare.js');
+const { openDatabase } = require('./database.js');
 const { ERRORS, FILES } = require('./dataset.js');
-const { loadBetterSqlite3 } = require('./peer.js');
 
 /**
- * Owns how each driver opens its file and stays comparable: the same pragmas, and between rounds
- * the same tidying by a second connection of the same driver.
+ * Owns how each driver stays comparable: between rounds the same tidying, by a second connection of
+ * the same driver.
  *
  * @typedef {object} Driver
- * @property {any} subject what an operation is given: our manager, or a peer's database
+ * @property {{ manager: any, statement: any }} subjects what an operation of each group is given: our manager and a
+ * synchronous connection of ours, or a peer's database as both
  * @property {string} sqlite SQLite's version
  * @property {(checkpointPages: number) => Promise<void>} settle makes every round begin alike
  * @property {(table: string, key: string, above: number) => number} removeAbove deletes, and says how many rows
  * @property {() => Promise<void>} close
  */
-
-/** The specification's default pragmas. */
-const PRAGMAS = [
-  'journal_mode = WAL',
-  'foreign_keys = ON',
-  'synchronous = NORMAL',
-  'temp_store = MEMORY',
-  'mmap_size = 268435456',
-  'cache_size = -64000',
-];
 
 const TOUCH_SQL = "INSERT OR REPLACE INTO config (key, value, updated_at) VALUES ('benchmark', '0', ?)";
 
@@ -67,18 +58,21 @@ function sqliteVersion(side) {
 async function openOurs(file) {
   const manager = new DatabaseManager({ path: file });
   await manager.connect();
-  const connection = createConnection({ path: file });
+  const connection = openDatabase('ours', file);
   const side = connection.getDatabase();
+  const statements = openDatabase('ours', file);
   return {
-    subject: manager,
+    subjects: { manager, statement: statements },
     sqlite: sqliteVersion(side),
     // The manager checkpoints at a size of its own: that cannot be set, and need not be.
-    settle: async () => {
+    settle: async (checkpointPages) => {
       await emptyLog(side);
+      statements.getDatabase().pragma(`wal_autocheckpoint = ${checkpointPages}`);
       await manager.setConfig('benchmark', 0);
     },
     removeAbove: (table, key, above) => removeAbove(side, table, key, above),
     close: async () => {
+      statements.close();
       connection.close();
       await manager.disconnect();
     },
@@ -91,12 +85,9 @@ async function openOurs(file) {
  * @returns {Driver}
  */
 function createPeer(database, side) {
-  for (const connection of [database, side]) {
-    for (const pragma of PRAGMAS) connection.exec(`PRAGMA ${pragma}`);
-  }
   const touch = database.prepare(TOUCH_SQL);
   return {
-    subject: database,
+    subjects: { manager: database, statement: database },
     sqlite: sqliteVersion(side),
     settle: async (checkpointPages) => {
       await emptyLog(side);
@@ -109,19 +100,6 @@ function createPeer(database, side) {
       database.close();
     },
   };
-}
-
-/** @param {string} file */
-async function openBetterSqlite3(file) {
-  const Database = loadBetterSqlite3();
-  return createPeer(new Database(file), new Database(file));
-}
-
-/** @param {string} file */
-async function openNodeSqlite(file) {
-  // @ts-expect-error the installed types are those of Node 20, which has no such module
-  const { DatabaseSync } = require('node:sqlite');
-  return createPeer(new DatabaseSync(file, { timeout: 5000 }), new DatabaseSync(file, { timeout: 5000 }));
 }
 
 /** Compiles the floor; cargo knows whether there is anything to do. */
@@ -145,7 +123,7 @@ function startFloor(file) {
   });
   return {
     /**
-     * @param {{ operation: string, count: number, seed: number, round_seed: number, checkpoint_pages: number }} request
+     * @param {{ operation: string, count: number, seed: number, round_seed: number, rows: number, checkpoint_pages: number }} request
      * @returns {Promise<{ nanoseconds: number, result: number }>}
      */
     async ask(request) {
@@ -161,6 +139,12 @@ function startFloor(file) {
   };
 }
 
-const OPENERS = { ours: openOurs, betterSqlite3: openBetterSqlite3, nodeSqlite: openNodeSqlite };
+/**
+ * @param {import('./database.js').DriverName} name
+ * @param {string} file
+ */
+async function openDriver(name, file) {
+  return name === 'ours' ? openOurs(file) : createPeer(openDatabase(name, file), openDatabase(name, file));
+}
 
-module.exports = { OPENERS, buildFloor, startFloor };
+module.exports = { buildFloor, openDriver, startFloor };

@@ -32,26 +32,34 @@ function createAddFileHash(database) {
 }
 
 /**
- * Adds all with positional parameters, which is the faster way, and no promises.
+ * Adds one with positional parameters, which is the faster way.
+ *
+ * @param {any} add
+ * @param {FileRecord} file
+ */
+function addFile(add, file) {
+  add.run(
+    file.hash,
+    file.file_path,
+    file.file_name,
+    file.file_size,
+    file.mime_type,
+    file.upload_service,
+    file.upload_id,
+    file.chat_id,
+    file.uploaded_at,
+  );
+}
+
+/**
+ * Adds all without promises.
  *
  * @param {any} database
  * @param {FileRecord[]} files
  */
 function addAll(database, files) {
   const add = statement(database, 'addFile');
-  for (const file of files) {
-    add.run(
-      file.hash,
-      file.file_path,
-      file.file_name,
-      file.file_size,
-      file.mime_type,
-      file.upload_service,
-      file.upload_id,
-      file.chat_id,
-      file.uploaded_at,
-    );
-  }
+  for (const file of files) addFile(add, file);
   return files.length;
 }
 
@@ -63,4 +71,4 @@ function addAllInOneTransaction(database, files) {
   return inTransaction(database, 'BEGIN IMMEDIATE', () => addAll(database, files));
 }
 
-module.exports = { ADDED, addAll, addAllInOneTransaction, createAddFileHash, newFiles };
+module.exports = { ADDED, addAll, addFile, addAllInOneTransaction, createAddFileHash, newFiles };

@@ -1,8 +1,7 @@
 // @ts-check
 'use strict';
 
-const v8 = require('node:v8');
-const vm = require('node:vm');
+const { collectGarbage } = require('./garbage.js');
 const { createRandom, deriveSeed, shuffle } = require('./random.js');
 
 /**
@@ -19,17 +18,34 @@ const { createRandom, deriveSeed, shuffle } = require('./random.js');
  */
 
 /**
+ * What must be shown: how many times faster than better-sqlite3 in the comparable idiom, and at
+ * most how many times the floor's time.
+ *
+ * @typedef {{ betterSqlite3: number, floor?: number }} Goal
+ *
+ * @typedef {object} Added rows that a round adds, to count and to delete after it
+ * @property {string} table
+ * @property {string} key
+ * @property {number} above
+ * @property {(count: number) => number} [count] one a call when absent
+ */
+
+/**
  * @template Input
+ * @template [Subject=import('../index').DatabaseManager]
  * @typedef {object} Operation
  * @property {string} name
+ * @property {'manager' | 'statement'} group whether ours is the manager or a synchronous connection
  * @property {number} count calls in a round
  * @property {number} quickCount the same for `--quick`
+ * @property {number} [rows] rows that a call reads, where the floor must know
+ * @property {Goal} [goal]
  * @property {string} floor the floor's name for it
  * @property {number} [checkpointPages] the log's size at which peers and floor checkpoint; never when absent
- * @property {{ table: string, key: string, above: number }} [added] the rows to count and delete after a round
+ * @property {Added[]} [added]
  * @property {(round: { seed: number, roundSeed: number, count: number }) => Input} prepare
  * @property {(count: number) => number} expected what every driver must return
- * @property {(manager: import('../index').DatabaseManager, input: Input) => Promise<number>} ours
+ * @property {(subject: Subject, input: Input) => Promise<number>} ours
  * @property {(database: any, input: Input) => number | Promise<number>} betterSqlite3 our promises and commits
  * @property {(database: any, input: Input) => number | Promise<number>} nodeSqlite
  * @property {(database: any, input: Input) => number | Promise<number>} betterSqlite3Fastest its fastest idiom
@@ -48,12 +64,8 @@ const DRIVER_OF = /** @type {const} */ ({
   nodeSqliteFastest: 'nodeSqlite',
 });
 
-v8.setFlagsFromString('--expose-gc');
-/** Collects garbage, so that nobody pays for what another has left. @type {() => void} */
-const collectGarbage = vm.runInNewContext('gc');
-
 /**
- * @param {Operation<any>} operation
+ * @param {Operation<any, any>} operation
  * @param {Drivers} drivers
  * @param {{ rounds: number, count: number, seed: number }} options
  * @returns {Promise<Record<Variant, number[]>>} nanoseconds per call, of each round
@@ -74,7 +86,7 @@ async function measure(operation, drivers, { rounds, count, seed }) {
 }
 
 /**
- * @param {Operation<any>} operation
+ * @param {Operation<any, any>} operation
  * @param {Drivers} drivers
  * @param {Variant} variant
  * @param {{ seed: number, roundSeed: number, count: number, input: unknown }} round
@@ -89,21 +101,23 @@ async function runRound(operation, drivers, variant, { seed, roundSeed, count, i
       count,
       seed,
       round_seed: roundSeed,
+      rows: operation.rows ?? 0,
       checkpoint_pages: checkpointPages,
     });
     check(operation, variant, result, expected);
     return nanoseconds;
   }
   const driver = drivers[DRIVER_OF[variant]];
+  const subject = driver.subjects[operation.group];
   await driver.settle(checkpointPages);
   collectGarbage();
   const start = process.hrtime.bigint();
-  const result = await operation[variant](driver.subject, /** @type {any} */ (input));
+  const result = await operation[variant](subject, /** @type {any} */ (input));
   const nanoseconds = Number(process.hrtime.bigint() - start);
   check(operation, variant, result, expected);
-  if (operation.added) {
-    const { table, key, above } = operation.added;
-    check(operation, variant, driver.removeAbove(table, key, above), count);
+  for (const added of operation.added ?? []) {
+    const removed = driver.removeAbove(added.table, added.key, added.above);
+    check(operation, variant, removed, added.count?.(count) ?? count);
   }
   return nanoseconds;
 }
@@ -111,7 +125,7 @@ async function runRound(operation, drivers, variant, { seed, roundSeed, count, i
 /**
  * A driver that has not done the work must not get a figure.
  *
- * @param {Operation<any>} operation
+ * @param {Operation<any, any>} operation
  * @param {Variant} variant
  * @param {number} result
  * @param {number} expected

@@ -20,11 +20,13 @@ async function peer(database, files) {
 /** @type {import('../measurement.js').Operation<FileRecord[]>} */
 module.exports = {
   name: 'addFileHash, sequential',
+  group: 'manager',
   // So few that no driver's log reaches the size at which it is checkpointed.
   count: 500,
   quickCount: 200,
+  goal: { betterSqlite3: 1.1 },
   floor: 'add_file_hash',
-  added: ADDED,
+  added: [ADDED],
   prepare: newFiles,
   expected: (count) => count,
   async ours(manager, files) {

@@ -20,12 +20,14 @@ async function peer(database, files) {
 /** @type {import('../measurement.js').Operation<FileRecord[]>} */
 module.exports = {
   name: 'addFileHash, 1,000 at once',
+  group: 'manager',
   count: 1_000,
   quickCount: 1_000,
+  goal: { betterSqlite3: 1.9 },
   floor: 'add_file_hash_in_one_transaction',
   // A commit for each file fills the log to where our manager checkpoints it; so do the others.
   checkpointPages: 4_000,
-  added: ADDED,
+  added: [ADDED],
   prepare: newFiles,
   expected: (count) => count,
   async ours(manager, files) {

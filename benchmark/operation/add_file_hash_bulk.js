@@ -22,10 +22,11 @@ async function peer(database, files) {
 /** @type {import('../measurement.js').Operation<FileRecord[]>} */
 module.exports = {
   name: 'addFileHash, bulk in one transaction',
+  group: 'manager',
   count: 100_000,
   quickCount: 10_000,
   floor: 'add_file_hash_in_one_transaction',
-  added: ADDED,
+  added: [ADDED],
   prepare: newFiles,
   expected: (count) => count,
   async ours(manager, files) {

@@ -35,6 +35,7 @@ function peerFastest(database, chats) {
 /** @type {import('../measurement.js').Operation<string[]>} */
 module.exports = {
   name: 'findFileHashes of 1,000',
+  group: 'manager',
   count: 50,
   quickCount: 10,
   floor: 'find_file_hashes',

@@ -40,11 +40,12 @@ function peerFastest(database, errors) {
 /** @type {import('../measurement.js').Operation<ErrorRecord[]>} */
 module.exports = {
   name: 'logError',
+  group: 'manager',
   // So few that no driver's log reaches the size at which it is checkpointed.
   count: 500,
   quickCount: 200,
   floor: 'log_error',
-  added: { table: 'upload_errors', key: 'id', above: ERRORS },
+  added: [{ table: 'upload_errors', key: 'id', above: ERRORS }],
   prepare({ roundSeed, count }) {
     const random = createRandom(roundSeed);
     return Array.from({ length: count }, (_, index) => errorRecord(random() % SESSIONS, index));

@@ -44,6 +44,7 @@ function peerFastest(database, updates) {
 /** @type {import('../measurement.js').Operation<Progress[]>} */
 module.exports = {
   name: 'updateSession',
+  group: 'manager',
   count: 1_000,
   quickCount: 300,
   floor: 'update_session',
