@@ -139,14 +139,14 @@ class Log {
   }
 
   /**
-   * A failure is told and held against no write: its pages stay safe in the log.
+   * A failure is told and held against no write: its pages stay safe in the log. Only when all of
+   * them are in the file and synced is it over.
    *
-   * @param {Promise<void>} checkpoint
+   * @param {Promise<boolean | void>} checkpoint
    */
   async #report(checkpoint) {
     try {
-      await checkpoint;
-      this.checkpointError = undefined;
+      if (await checkpoint) this.checkpointError = undefined;
     } catch (error) {
       this.checkpointError = error;
       this.#reportFailure(error);

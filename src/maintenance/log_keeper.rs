@@ -24,8 +24,11 @@ pub(crate) struct LogKeeper {
     config: DatabaseConfig,
     connection: Option<Connection>,
     /// Whether a sync of the log has failed: what the system then forgot to write, a later sync
-    /// does not write either, so only a copy that is written anew can be trusted.
-    needs_rewrite: bool,
+    /// does not write either. Written and synced in the file, it is safe.
+    needs_checkpoint: bool,
+    /// The same of the file, after pages of the log were moved there for good: only what is
+    /// written anew can be trusted.
+    needs_vacuum: bool,
     is_folder_synced: bool,
 }
 
@@ -34,7 +37,8 @@ impl LogKeeper {
         Self {
             config,
             connection: None,
-            needs_rewrite: false,
+            needs_checkpoint: false,
+            needs_vacuum: false,
             is_folder_synced: false,
         }
     }
@@ -67,19 +71,35 @@ impl LogKeeper {
     ///
     /// As [`checkpoint`](Self::checkpoint).
     pub(crate) fn relieve(&mut self) -> Result<()> {
-        self.run(|connection| ignore_busy(run(connection, CheckpointMode::PASSIVE)).map(drop))
+        let synced = self.run(|connection| {
+            let Some((log_pages, moved_pages)) =
+                ignore_busy(run(connection, CheckpointMode::PASSIVE))?
+            else {
+                return Ok(Ok(()));
+            };
+            // SQLite syncs the file when all of the log is in it, and counts pages as moved
+            // before that: the sync that fails later would not bring back what got lost now.
+            Ok(if moved_pages < log_pages {
+                sync_database_file(connection)
+            } else {
+                Ok(())
+            })
+        })?;
+        self.needs_vacuum |= synced.is_err();
+        synced
     }
 
-    /// Moves the log into the file and starts it anew, as far as readers allow.
+    /// Moves the log into the file and starts it anew, as far as readers allow; says whether all
+    /// of it is in the file.
     ///
     /// # Errors
     ///
     /// SQLite's own; a sync that failed among them, which SQLite itself would not tell anybody
     /// of (<https://www.sqlite.org/pragma.html#pragma_synchronous>). The log keeps its pages.
-    pub(crate) fn checkpoint(&mut self) -> Result<()> {
+    pub(crate) fn checkpoint(&mut self) -> Result<bool> {
+        // Without a lock that writers would meet, for all that can be moved so.
+        self.relieve()?;
         let is_whole = self.run(|connection| {
-            // Without a lock that writers would meet, for all that can be moved so.
-            ignore_busy(run(connection, CheckpointMode::PASSIVE))?;
             // Readers that come from here on read the file; those that were there must end.
             let outcome =
                 retry_while_busy(READER_PATIENCE, || run(connection, CheckpointMode::RESTART));
@@ -88,10 +108,8 @@ impl LogKeeper {
             ignore_busy(start_log_anew(connection))?;
             Ok(is_whole)
         })?;
-        if is_whole {
-            self.needs_rewrite = false;
-        }
-        Ok(())
+        self.needs_checkpoint &= !is_whole;
+        Ok(is_whole)
     }
 
     /// Makes sure that the next write need not start the log: the first one syncs its header on
@@ -108,25 +126,29 @@ impl LogKeeper {
     ///
     /// # Errors
     ///
-    /// What the disk answers; from then on, every call fails until a checkpoint has written and
-    /// synced all of the log's pages anew.
+    /// What the disk answers; from then on, every call fails until all that it may have lost has
+    /// been written and synced anew.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        if self.needs_rewrite {
-            self.checkpoint()?;
-            if self.needs_rewrite {
-                return Err(Error::Busy(
-                    "a flush failed before, and a reader keeps the log from being written anew; \
-                     end long reads and try again"
-                        .into(),
-                ));
-            }
+        if self.needs_vacuum {
+            self.run(|connection| {
+                retry_while_busy(READER_PATIENCE, || Ok(connection.execute_batch("VACUUM")?))
+            })?;
+            self.needs_vacuum = false;
+            self.needs_checkpoint = true;
+        }
+        if self.needs_checkpoint && !self.checkpoint()? {
+            return Err(Error::Busy(
+                "a flush failed before, and a reader keeps the log from being written anew; \
+                 end long reads and try again"
+                    .into(),
+            ));
         }
         let synced = self.run(|connection| {
             // A read opens the log's file for this connection.
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
             Ok(sync_journal_file(connection))
         })?;
-        self.needs_rewrite = synced.is_err();
+        self.needs_checkpoint = synced.is_err();
         synced?;
         if !self.is_folder_synced {
             sync_folder(&self.config)?;
@@ -189,9 +211,10 @@ pub(crate) fn close(connections: Vec<Connection>) -> Result<()> {
 pub(crate) fn log_bytes(connection: &Connection) -> Result<i64> {
     let mut bytes = 0;
     let failure = "the size of the write-ahead log could not be read";
-    with_journal_file(connection, failure, |file, methods| {
+    let which = ffi::SQLITE_FCNTL_JOURNAL_POINTER;
+    with_file(connection, which, failure, |file, methods| {
         methods.xFileSize.map_or(ffi::SQLITE_OK, |size| {
-            // SAFETY: `with_journal_file` hands over an open file and its own methods.
+            // SAFETY: `with_file` hands over an open file and its own methods.
             unsafe { size(file, &raw mut bytes) }
         })
     })
@@ -200,18 +223,28 @@ pub(crate) fn log_bytes(connection: &Connection) -> Result<i64> {
 
 fn sync_journal_file(connection: &Connection) -> Result<()> {
     let failure = "the write-ahead log could not be flushed to the disk";
-    with_journal_file(connection, failure, |file, methods| {
+    sync_file(connection, ffi::SQLITE_FCNTL_JOURNAL_POINTER, failure)
+}
+
+fn sync_database_file(connection: &Connection) -> Result<()> {
+    let failure = "the database file could not be flushed to the disk";
+    sync_file(connection, ffi::SQLITE_FCNTL_FILE_POINTER, failure)
+}
+
+fn sync_file(connection: &Connection, which: i32, failure: &str) -> Result<()> {
+    with_file(connection, which, failure, |file, methods| {
         methods.xSync.map_or(ffi::SQLITE_OK, |sync| {
-            // SAFETY: `with_journal_file` hands over an open file and its own methods.
+            // SAFETY: `with_file` hands over an open file and its own methods.
             unsafe { sync(file, ffi::SQLITE_SYNC_NORMAL) }
         })
     })
 }
 
-/// Calls `work` with the log's open file; does nothing when there is no log: nothing is written
-/// then that is not in the file.
-fn with_journal_file(
+/// Calls `work` with an open file of the database; does nothing when there is none: without a
+/// log, nothing is written that is not in the database's own.
+fn with_file(
     connection: &Connection,
+    which: i32,
     failure: &str,
     work: impl FnOnce(*mut ffi::sqlite3_file, &ffi::sqlite3_io_methods) -> i32,
 ) -> Result<()> {
@@ -223,7 +256,7 @@ fn with_journal_file(
         let found = ffi::sqlite3_file_control(
             connection.handle(),
             c"main".as_ptr(),
-            ffi::SQLITE_FCNTL_JOURNAL_POINTER,
+            which,
             (&raw mut file).cast(),
         );
         match file.as_ref().and_then(|file| file.pMethods.as_ref()) {
@@ -376,13 +409,47 @@ mod tests {
             .unwrap();
         main.execute_batch("INSERT INTO t VALUES (1)").unwrap();
         let mut keeper = LogKeeper::new(config);
-        keeper.needs_rewrite = true;
+        keeper.needs_checkpoint = true;
         let error = keeper.flush().unwrap_err();
         assert_eq!(error.code(), "DB_BUSY");
         assert!(keeper.flush().is_err(), "and again");
         reader.execute_batch("COMMIT").unwrap();
         keeper.flush().unwrap();
-        assert!(!keeper.needs_rewrite);
+        assert!(!keeper.needs_checkpoint);
+    }
+
+    #[test]
+    fn after_a_failed_sync_of_the_file_all_of_it_is_written_anew() {
+        let folder = TestFolder::new();
+        let main = connection::open(&folder.config(), Role::EventLoop).unwrap();
+        main.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES (zeroblob(400000))")
+            .unwrap();
+        let mut keeper = LogKeeper::new(folder.config());
+        assert!(keeper.checkpoint().unwrap());
+        keeper.needs_vacuum = true;
+        main.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert!(keeper.flush().is_err() && keeper.needs_vacuum);
+        main.execute_batch("COMMIT").unwrap();
+        keeper.flush().unwrap();
+        assert!(!keeper.needs_vacuum && !keeper.needs_checkpoint);
+        assert!(log_file_bytes(&folder.config()) > 400_000);
+    }
+
+    #[test]
+    fn what_is_moved_beside_a_reader_is_synced_too() {
+        let folder = TestFolder::new();
+        let main = connection::open(&folder.config(), Role::EventLoop).unwrap();
+        main.execute_batch("CREATE TABLE t(x)").unwrap();
+        let reader = connection::open(&folder.config(), Role::EventLoopReader).unwrap();
+        reader
+            .execute_batch("BEGIN; SELECT count(*) FROM t")
+            .unwrap();
+        main.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+        let mut keeper = LogKeeper::new(folder.config());
+        keeper.relieve().unwrap();
+        let (log_pages, moved_pages) = noop(&main);
+        assert!(0 < moved_pages && moved_pages < log_pages);
+        assert!(!keeper.checkpoint().unwrap(), "not whole");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::maintenance::{self, LogKeeper};
 use crate::node::error::{call, catch_panic, to_javascript};
 use napi::Env;
-use napi::bindgen_prelude::Object;
+use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi_derive::napi;
 
 /// What [`Ledger::prepare_write`] answers when the log must be begun first.
@@ -14,11 +14,11 @@ const LOG_MUST_BEGIN: i32 = -1;
 
 impl Ledger {
     /// Has the log's thread work for the method `operation`; gives the promise of its end.
-    fn keep_log<'env>(
+    fn keep_log<'env, T: ToNapiValue + Send + 'static>(
         &self,
         env: &'env Env,
         operation: String,
-        work: impl FnOnce(&mut LogKeeper) -> Result<()> + Send + 'static,
+        work: impl FnOnce(&mut LogKeeper) -> Result<T> + Send + 'static,
     ) -> napi::Result<Object<'env>> {
         let mut upkeep = self.upkeep.borrow_mut();
         call(env, &operation, || Ok(upkeep.start()?))?;
@@ -69,8 +69,8 @@ impl Ledger {
         self.keep_log(env, "checkpoint".to_owned(), LogKeeper::relieve)
     }
 
-    /// Moves all of the log into the file, and starts it anew.
-    #[napi(ts_return_type = "Promise<void>")]
+    /// Moves all of the log into the file, and starts it anew; says whether readers let it.
+    #[napi(ts_return_type = "Promise<boolean>")]
     pub fn checkpoint<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         self.keep_log(env, "checkpoint".to_owned(), LogKeeper::checkpoint)
     }
