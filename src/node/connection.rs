@@ -187,9 +187,15 @@ impl Connection {
         call(env, &operation, || {
             let codes = environment::codes(env).map_err(Failure::JavaScript)?;
             let config = read_config(config)?;
-            let handle = connection::open(&config, Role::Blocking)?;
+            let mut handle = connection::open(&config, Role::Blocking)?;
+            let file = OpenFile::of(&config);
+            let opened = Arc::clone(&file);
+            handle.commit_hook(Some(move || {
+                opened.count_commit();
+                false
+            }))?;
             Ok(Self(Rc::new(Shared {
-                file: OpenFile::of(&config),
+                file,
                 owner: Owner::new(),
                 handle: RefCell::new(Some(OpenHandle::new(handle))),
                 workspace: Cell::default(),
