@@ -82,10 +82,16 @@ class Lane {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let output = '';
+    // Half of the writers die as soon as they have been promised something, some time after this.
+    const diesOnPromise = this.#random() < 0.5;
+    const after = this.#random() ** 2 * 300;
+    let readyAt = Number.POSITIVE_INFINITY;
     const isReady = new Promise((resolve) => {
       child.stdout.setEncoding('utf8').on('data', (text) => {
         output += text;
+        if (diesOnPromise && performance.now() > readyAt + after) child.kill('SIGKILL');
         if (before !== undefined || !output.includes('ready\n')) return;
+        readyAt = performance.now();
         before = sizeAndTime(this.#file);
         resolve(true);
       });
@@ -102,7 +108,7 @@ class Lane {
         sleep(START_DEADLINE_MS, false, { ref: false }),
       ]);
       if (!started) this.faults.push(`round ${round}: the writer did not start`);
-      await sleep(this.#random() ** 2 * 300);
+      await (diesOnPromise ? Promise.race([ended, sleep(after + 1000)]) : sleep(after));
     }
     child.kill('SIGKILL');
     const [, signal] = await ended;

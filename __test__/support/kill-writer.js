@@ -8,7 +8,7 @@
  */
 
 const { writeSync } = require('node:fs');
-const { setImmediate: nextTurn } = require('node:timers/promises');
+const { setImmediate: nextTurn, setTimeout: sleep } = require('node:timers/promises');
 const { DatabaseManager } = require('../../index.js');
 const { makeRandom, newError, newFileHash, newSession } = require('./ledger.js');
 
@@ -54,7 +54,7 @@ async function transact() {
   const transaction = db.transaction(async () => {
     for (let n = 0; n < 3; n += 1) {
       await db.addFileHash(newFile(`${group}/${n}`, 'counted', 500));
-      if (random() < 0.3) await nextTurn();
+      if (random() < 0.6) await (random() < 0.5 ? nextTurn() : sleep(1));
     }
     const nested = db.transaction(async () => {
       await db.addFileHash(newFile(`${group}/never`, 'counted', 500));

@@ -54,9 +54,13 @@ async function failCheckpoints(db) {
   process.on('warning', (warning) => warnings.push(describe(warning)));
   const report = { rounds: [] };
 
+  // As often as it failed: not once for several failures, nor several times for one.
+  const toldOfAll = (told, earlier) =>
+    waitFor(() => told.length > 0 && told.length === countIn(readLog(), 'D') - earlier);
+
   failSyncsOf('d');
   await fillLog(db);
-  await waitFor(() => warnings.length > 0);
+  await toldOfAll(warnings, 0);
   report.withoutListener = { warnings: [...warnings], failures: countIn(readLog(), 'D') };
 
   db.on('checkpointError', (error) => events.push(error));
@@ -65,8 +69,7 @@ async function failCheckpoints(db) {
   for (let round = 1; round <= 3; round += 1) {
     await fillLog(db);
     await waitFor(() => events.length >= round);
-    // As many as there were failures, not one for each of several, nor several for one.
-    await sleep(50);
+    await toldOfAll(events, earlier);
     const stats = await db.getStats();
     report.rounds.push({
       events: events.length,
