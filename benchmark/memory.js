@@ -3,7 +3,7 @@
 
 const { spawnSync } = require('node:child_process');
 const path = require('node:path');
-const { DRIVERS } = require('./database.js');
+const { DRIVERS, LABELS } = require('./database.js');
 const { formatRatio } = require('./report.js');
 const { formatTable, median } = require('./statistic.js');
 const { copy } = require('./workspace.js');
@@ -90,7 +90,10 @@ function formatScenario(measured, scenario, title, columns) {
   const some = measured.filter((one) => one.scenario === scenario);
   return formatTable(
     [title, ...Object.keys(columns)],
-    some.map(({ subject, figures }) => [subject, ...Object.values(columns).map((format) => format(figures))]),
+    some.map(({ subject, figures }) => [
+      LABELS[/** @type {keyof typeof LABELS} */ (subject)] ?? subject,
+      ...Object.values(columns).map((format) => format(figures)),
+    ]),
   );
 }
 

@@ -2,7 +2,7 @@
 'use strict';
 
 const { ADDED, addAllInOneTransaction, newFiles } = require('../file_insertion.js');
-const { createTransaction, statement } = require('../statement.js');
+const { bothPeers, createTransaction, statement } = require('../statement.js');
 
 /**
  * Owns the bulk insert by a prepared statement, all in one transaction: ours by `runMany`, the
@@ -37,10 +37,7 @@ function createInsert(traits) {
     prepare: newFiles,
     expected: (count) => count,
     ours: async (connection, files) => statement(connection, 'addFileNamed').runMany(files).changes,
-    betterSqlite3: peer,
-    nodeSqlite: peer,
-    betterSqlite3Fastest: addAllInOneTransaction,
-    nodeSqliteFastest: addAllInOneTransaction,
+    ...bothPeers(peer, addAllInOneTransaction),
   };
 }
 
