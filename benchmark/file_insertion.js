@@ -2,7 +2,7 @@
 'use strict';
 
 const { NEW_FILES, FILES, fileRecord } = require('./dataset.js');
-const { bothPeers, inTransaction, statement } = require('./statement.js');
+const { bothPeers, createTransaction, inTransaction, statement } = require('./statement.js');
 
 /**
  * Owns what the operations that add files share: their records, how their calls are made, and the
@@ -109,4 +109,27 @@ function addAllInOneTransaction(database, files) {
   return inTransaction(database, 'BEGIN IMMEDIATE', () => addAll(database, files));
 }
 
-module.exports = { ADDED, addAll, addAllInOneTransaction, addFile, addOneByOne, createAddition, newFiles };
+/**
+ * Adds all by name in one transaction: what a wrapper's method for many would do.
+ *
+ * @param {any} database
+ * @param {FileRecord[]} files
+ */
+function addAllNamed(database, files) {
+  const add = statement(database, 'addFileNamed');
+  createTransaction(database, () => {
+    for (const file of files) add.run(file);
+  })(undefined);
+  return files.length;
+}
+
+module.exports = {
+  ADDED,
+  addAll,
+  addAllInOneTransaction,
+  addAllNamed,
+  addFile,
+  addOneByOne,
+  createAddition,
+  newFiles,
+};
