@@ -8,6 +8,15 @@ const { build, install } = require('../scripts/prepare.js');
 
 const DEFAULT_SEED = 20260131;
 
+/** The options of every command, for `parseArgs`. */
+const COMMON_OPTIONS = /** @type {const} */ ({
+  quick: { type: 'boolean', default: false },
+  seed: { type: 'string' },
+  json: { type: 'string' },
+  results: { type: 'string' },
+  help: { type: 'boolean', default: false },
+});
+
 /**
  * @param {string} name
  * @param {string | undefined} text
@@ -20,16 +29,21 @@ function readNumber(name, text, absent) {
 }
 
 /**
+ * @template {{ help: boolean }} Options
+ * @typedef {object} Command
+ * @property {string} script
+ * @property {string} help
+ * @property {() => Options} readOptions throws when they cannot be understood
+ * @property {(options: Options) => boolean} [needsPeers] when absent it does
+ * @property {(options: Options) => Promise<void>} run loads the addon and the peers, so it is called late
+ */
+
+/**
  * Runs a command: reads its options, and starts it once packages, addon and peers are there, in the
  * Node that the peers need.
  *
  * @template {{ help: boolean }} Options
- * @param {object} command
- * @param {string} command.script
- * @param {string} command.help
- * @param {() => Options} command.readOptions throws when they cannot be understood
- * @param {(options: Options) => boolean} [command.needsPeers] when absent it does
- * @param {(options: Options) => Promise<void>} command.run loads the addon and the peers, so it is called late
+ * @param {Command<Options>} command
  */
 async function runCommand({ script, help, readOptions, needsPeers = () => true, run }) {
   let options;
@@ -57,7 +71,10 @@ async function runCommand({ script, help, readOptions, needsPeers = () => true, 
   await run(options);
 }
 
-/** @param {Parameters<typeof runCommand>[0]} command */
+/**
+ * @template {{ help: boolean }} Options
+ * @param {Command<Options>} command
+ */
 function startCommand(command) {
   runCommand(command).catch((error) => {
     console.error(error);
@@ -65,4 +82,4 @@ function startCommand(command) {
   });
 }
 
-module.exports = { DEFAULT_SEED, readNumber, startCommand };
+module.exports = { COMMON_OPTIONS, DEFAULT_SEED, readNumber, startCommand };

@@ -14,6 +14,9 @@ const { loadBetterSqlite3 } = require('./peer.js');
 /** @type {readonly DriverName[]} */
 const DRIVERS = ['ours', 'betterSqlite3', 'nodeSqlite'];
 
+/** @type {Record<DriverName, string>} */
+const LABELS = { ours: 'ours', betterSqlite3: 'better-sqlite3', nodeSqlite: 'node:sqlite' };
+
 /** The specification's default pragmas. */
 const PRAGMAS = [
   'journal_mode = WAL',
@@ -62,4 +65,4 @@ function toArguments(driver, values) {
   return driver === 'ours' ? [values] : values;
 }
 
-module.exports = { DRIVERS, openDatabase, toArguments };
+module.exports = { DRIVERS, LABELS, openDatabase, toArguments };

@@ -2,11 +2,11 @@
 'use strict';
 
 const { NEW_FILES, FILES, fileRecord } = require('./dataset.js');
-const { inTransaction, statement } = require('./statement.js');
+const { bothPeers, createTransaction, inTransaction, statement } = require('./statement.js');
 
 /**
- * Owns what the operations that add files share: their records, and the peers' two ways of
- * adding one.
+ * Owns what the operations that add files share: their records, how their calls are made, and the
+ * peers' two ways of adding one.
  *
  * @typedef {import('./dataset.js').FileRecord} FileRecord
  */
@@ -20,15 +20,53 @@ function newFiles({ seed, count }) {
 }
 
 /**
- * Makes the peer's `addFileHash`: it takes the record, as a wrapper's method would.
+ * Makes an operation of `addFileHash` calls from how the calls are made and waited for.
  *
- * @param {any} database
+ * @param {(files: FileRecord[], addFileHash: (file: FileRecord) => Promise<void>) => Promise<unknown>} run
+ * @param {object} traits
+ * @param {string} traits.name
+ * @param {number} traits.count
+ * @param {number} traits.quickCount
+ * @param {string} traits.floor
+ * @param {import('./measurement.js').Goal} [traits.goal]
+ * @param {number} [traits.checkpointPages]
+ * @param {(database: any, files: FileRecord[]) => number} fastest
+ * @param {boolean} [isInTransaction] whether one transaction is around all calls
+ * @returns {import('./measurement.js').Operation<FileRecord[]>}
  */
-function createAddFileHash(database) {
-  const add = statement(database, 'addFileNamed');
-  return async (/** @type {FileRecord} */ file) => {
-    add.run(file);
+function createAddition(run, traits, fastest, isInTransaction = false) {
+  return {
+    ...traits,
+    group: 'manager',
+    added: [ADDED],
+    prepare: newFiles,
+    expected: (count) => count,
+    async ours(manager, files) {
+      const work = () => run(files, (file) => manager.addFileHash(file));
+      await (isInTransaction ? manager.transaction(work) : work());
+      return files.length;
+    },
+    ...bothPeers(async (/** @type {any} */ database, /** @type {FileRecord[]} */ files) => {
+      const add = statement(database, 'addFileNamed');
+      if (isInTransaction) database.exec('BEGIN IMMEDIATE');
+      await run(files, async (file) => {
+        // It takes the record, as a wrapper's method would.
+        add.run(file);
+      });
+      if (isInTransaction) database.exec('COMMIT');
+      return files.length;
+    }, fastest),
   };
+}
+
+/**
+ * Awaits one call after the other.
+ *
+ * @param {FileRecord[]} files
+ * @param {(file: FileRecord) => Promise<void>} addFileHash
+ */
+async function addOneByOne(files, addFileHash) {
+  for (const file of files) await addFileHash(file);
 }
 
 /**
@@ -71,4 +109,27 @@ function addAllInOneTransaction(database, files) {
   return inTransaction(database, 'BEGIN IMMEDIATE', () => addAll(database, files));
 }
 
-module.exports = { ADDED, addAll, addFile, addAllInOneTransaction, createAddFileHash, newFiles };
+/**
+ * Adds all by name in one transaction: what a wrapper's method for many would do.
+ *
+ * @param {any} database
+ * @param {FileRecord[]} files
+ */
+function addAllNamed(database, files) {
+  const add = statement(database, 'addFileNamed');
+  createTransaction(database, () => {
+    for (const file of files) add.run(file);
+  })(undefined);
+  return files.length;
+}
+
+module.exports = {
+  ADDED,
+  addAll,
+  addAllInOneTransaction,
+  addAllNamed,
+  addFile,
+  addOneByOne,
+  createAddition,
+  newFiles,
+};

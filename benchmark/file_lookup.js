@@ -3,7 +3,7 @@
 
 const { FILES, MISSING_FILES, hashText } = require('./dataset.js');
 const { createRandom } = require('./random.js');
-const { inTransaction } = require('./statement.js');
+const { bothPeers, inTransaction } = require('./statement.js');
 
 /**
  * Owns the operations that look up one hash a call: which hashes, one call after the other or
@@ -83,10 +83,7 @@ function createOperation(lookup, run, differences) {
     prepare: (round) => chooseHashes(round, areSomeMissing),
     expected: (count) => (areSomeMissing ? Math.ceil(count / 2) : count),
     ours: (manager, hashes) => run(hashes, (hash) => lookup.ours(manager, hash), isFound),
-    betterSqlite3: peer,
-    nodeSqlite: peer,
-    betterSqlite3Fastest: peerFastest,
-    nodeSqliteFastest: peerFastest,
+    ...bothPeers(peer, peerFastest),
     ...differences,
   };
 }

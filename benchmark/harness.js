@@ -2,7 +2,7 @@
 'use strict';
 
 const { writeFileSync } = require('node:fs');
-const { DRIVERS } = require('./database.js');
+const { DRIVERS, LABELS } = require('./database.js');
 const { buildFloor, openDriver, startFloor } = require('./driver.js');
 const { formatLatencies, measureLatencies } = require('./latency.js');
 const { measure } = require('./measurement.js');
@@ -75,7 +75,7 @@ async function compare(operations, original, { quick, rounds, seed }) {
     for (const name of DRIVERS) {
       const driver = await openDriver(name, copy(original, name));
       open.push(driver);
-      versions.push(`${driver.sqlite} in ${name}`);
+      versions.push(`${driver.sqlite} in ${LABELS[name]}`);
     }
     const [ours, betterSqlite3, nodeSqlite] = open;
     for (const operation of operations) {

@@ -2,7 +2,7 @@
 'use strict';
 
 const { parseArgs } = require('node:util');
-const { DEFAULT_SEED, readNumber, startCommand } = require('./command.js');
+const { COMMON_OPTIONS, DEFAULT_SEED, readNumber, startCommand } = require('./command.js');
 
 /** Owns the command `npm run bench:loop`: its options. What is measured, and how, says README.md. */
 
@@ -19,13 +19,9 @@ const HELP = `npm run bench:loop -- [options]
 function readOptions() {
   const { values } = parseArgs({
     options: {
+      ...COMMON_OPTIONS,
       only: { type: 'string', default: '' },
       ours: { type: 'boolean', default: false },
-      quick: { type: 'boolean', default: false },
-      seed: { type: 'string' },
-      json: { type: 'string' },
-      results: { type: 'string' },
-      help: { type: 'boolean', default: false },
     },
   });
   return { ...values, seed: readNumber('seed', values.seed, DEFAULT_SEED) };

@@ -3,7 +3,7 @@
 
 const { spawnSync } = require('node:child_process');
 const path = require('node:path');
-const { DRIVERS } = require('./database.js');
+const { DRIVERS, LABELS } = require('./database.js');
 const { formatRatio } = require('./report.js');
 const { formatTable, median } = require('./statistic.js');
 const { copy } = require('./workspace.js');
@@ -90,7 +90,10 @@ function formatScenario(measured, scenario, title, columns) {
   const some = measured.filter((one) => one.scenario === scenario);
   return formatTable(
     [title, ...Object.keys(columns)],
-    some.map(({ subject, figures }) => [subject, ...Object.values(columns).map((format) => format(figures))]),
+    some.map(({ subject, figures }) => [
+      LABELS[/** @type {keyof typeof LABELS} */ (subject)] ?? subject,
+      ...Object.values(columns).map((format) => format(figures)),
+    ]),
   );
 }
 
@@ -103,7 +106,9 @@ function formatMemory(measured) {
   };
   const [ours, theirs] = [find('kept names', 'ours'), find('kept names', 'betterSqlite3')];
   const ratio = (/** @type {string} */ name) => formatRatio(ours[name] / theirs[name]);
-  const growth = find('growth', 'ours').growthPerMillion;
+  const { growthPerMillion, statements } = find('growth', 'ours');
+  const isFlat = growthPerMillion < GROWTH_MEBIBYTES * MEBIBYTE;
+  const growthVerdict = statements < STATEMENTS ? 'too few statements to tell' : isFlat ? 'shown' : 'not shown';
   return [
     formatScenario(measured, 'kept names', '100 of 100,000 names kept', {
       'heap + external, grown by': ({ keptHeap }) => formatBytes(keptHeap),
@@ -120,7 +125,7 @@ function formatMemory(measured) {
       'resident after': ({ after }) => formatBytes(after),
       'slope per million': ({ growthPerMillion }) => formatBytes(growthPerMillion),
     }),
-    `Ours, below ${GROWTH_MEBIBYTES} MiB per million: ${growth < GROWTH_MEBIBYTES * MEBIBYTE ? 'shown' : 'not shown'}.`,
+    `Ours, below ${GROWTH_MEBIBYTES} MiB per million: ${growthVerdict}.`,
     formatScenario(measured, 'resident', 'everything read by the manager', {
       'resident when loaded': ({ loaded }) => formatBytes(loaded),
       'resident at the end': ({ resident }) => formatBytes(resident),

@@ -19,6 +19,7 @@ const OPERATIONS = [
   require('./operation/find_file_hashes.js'),
   require('./operation/add_file_hash.js'),
   require('./operation/add_file_hash_at_once.js'),
+  require('./operation/add_file_hashes.js'),
   require('./operation/update_session.js'),
   require('./operation/log_error.js'),
   require('./operation/statement_rows.js'),

@@ -1,6 +1,7 @@
 // @ts-check
 'use strict';
 
+const { LABELS: DRIVER_LABELS } = require('./database.js');
 const { GROUPS } = require('./operations.js');
 const { formatTable, formatTime, median } = require('./statistic.js');
 
@@ -30,9 +31,7 @@ const { formatTable, formatTime, median } = require('./statistic.js');
 
 /** @type {Record<Variant, string>} */
 const LABELS = {
-  ours: 'ours',
-  betterSqlite3: 'better-sqlite3',
-  nodeSqlite: 'node:sqlite',
+  ...DRIVER_LABELS,
   betterSqlite3Fastest: 'better-sqlite3, fastest',
   nodeSqliteFastest: 'node:sqlite, fastest',
   floor: 'Rust floor',

@@ -2,7 +2,7 @@
 'use strict';
 
 const { parseArgs } = require('node:util');
-const { DEFAULT_SEED, readNumber, startCommand } = require('./command.js');
+const { COMMON_OPTIONS, DEFAULT_SEED, readNumber, startCommand } = require('./command.js');
 
 /** Owns the command `npm run bench`: its options. What is measured, and how, says README.md. */
 
@@ -24,15 +24,11 @@ const HELP = `npm run bench -- [options]
 function readOptions() {
   const { values } = parseArgs({
     options: {
+      ...COMMON_OPTIONS,
       only: { type: 'string' },
       latency: { type: 'boolean', default: false },
       memory: { type: 'boolean', default: false },
-      quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
-      seed: { type: 'string' },
-      json: { type: 'string' },
-      results: { type: 'string' },
-      help: { type: 'boolean', default: false },
     },
   });
   const rounds = readNumber('rounds', values.rounds, values.quick ? MIN_ROUNDS : DEFAULT_ROUNDS);

@@ -131,4 +131,20 @@ function createTransaction(database, work) {
   };
 }
 
-module.exports = { createTransaction, inTransaction, statement, toFile };
+/**
+ * The peers' part of an operation that both do alike.
+ *
+ * @template Way, FastestWay
+ * @param {Way} way with our promises and commits
+ * @param {FastestWay} fastestWay
+ */
+function bothPeers(way, fastestWay) {
+  return {
+    betterSqlite3: way,
+    nodeSqlite: way,
+    betterSqlite3Fastest: fastestWay,
+    nodeSqliteFastest: fastestWay,
+  };
+}
+
+module.exports = { bothPeers, createTransaction, inTransaction, statement, toFile };

@@ -29,7 +29,8 @@ const { TurnWatch } = require('./turn_watch.js');
  * @property {{ p999: number, max: number }} histogram Node's own
  * @property {number} longestCollection
  * @property {number} longestStall
- * @property {number} maxOfOurOwn the longest delay without collecting, stalls and waiting for a processor
+ * @property {number} longestWaiting for a processor
+ * @property {{ p999: number, max: number }} own of the delays without all three
  * @property {import('./sampler.js').Gap[]} long the longest of the delays over the limit
  * @property {(Omit<import('./turn_watch.js').Watched, 'long'> & { longCount: number, ownLongCount: number, longestOwn: number,
  * long: OwnTurn[] }) | undefined} turns of ours alone
@@ -63,9 +64,9 @@ async function main() {
   const start = performance.now();
   const count = await work();
   const end = performance.now();
-  const watched = watch.watched;
+  // By then the last turn has ended, too.
   const sampled = await sampler.stop();
-  send(evaluate({ count, start, end, sampled, watched: isOurs ? watched : undefined }));
+  send(evaluate({ count, start, end, sampled, watched: isOurs ? watch.watched : undefined }));
   await close();
   process.disconnect();
 }
@@ -103,6 +104,7 @@ function send(message) {
 function evaluate({ count, start, end, sampled, watched }) {
   const gaps = sampled.gaps.filter((gap) => gap.end > start && gap.start < end);
   const delays = gaps.map(({ delay }) => delay);
+  const ownDelays = gaps.map((gap) => Math.max(0, gap.delay - gap.collecting - gap.blocked - gap.waiting));
   const collections = sampled.collections.filter((pause) => pause.start >= start && pause.start <= end);
   const longest = (/** @type {number[]} */ numbers) => numbers.reduce((max, number) => Math.max(max, number), 0);
   return {
@@ -114,7 +116,8 @@ function evaluate({ count, start, end, sampled, watched }) {
     histogram: sampled.histogram,
     longestCollection: longest(collections.map(({ duration }) => duration)),
     longestStall: longest(gaps.map(({ blocked }) => blocked)),
-    maxOfOurOwn: longest(gaps.map((gap) => gap.delay - gap.collecting - gap.blocked - gap.waiting)),
+    longestWaiting: longest(gaps.map(({ waiting }) => waiting)),
+    own: { p999: percentile(ownDelays, 0.999), max: longest(ownDelays) },
     long: gaps
       .filter(({ delay }) => delay > DELAY_LIMIT_MS)
       .sort((a, b) => b.delay - a.delay)

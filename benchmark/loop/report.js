@@ -1,6 +1,7 @@
 // @ts-check
 'use strict';
 
+const { LABELS } = require('../database.js');
 const { formatTable } = require('../statistic.js');
 
 /**
@@ -35,16 +36,19 @@ function formatDelays(measured) {
       'max by Node',
       'longest GC',
       'longest stall',
-      'max without GC, stalls, waiting',
+      'longest wait for a processor',
+      'p99.9 without these',
+      'max without these',
     ],
     measured.map(({ scenario, driver, seen }) => [
       scenario,
-      driver,
+      LABELS[driver],
       String(seen.count),
       formatMs(seen.took),
       String(seen.samples),
       ...[seen.p999, seen.max, seen.histogram.p999, seen.histogram.max].map(formatMs),
-      ...[seen.longestCollection, seen.longestStall, seen.maxOfOurOwn].map(formatMs),
+      ...[seen.longestCollection, seen.longestStall, seen.longestWaiting].map(formatMs),
+      ...[seen.own.p999, seen.own.max].map(formatMs),
     ]),
   );
 }
@@ -92,7 +96,7 @@ function formatLogs(measured) {
     watched.map(({ scenario, driver, largestLog = 0 }) => {
       const size = largestLog / MEBIBYTE;
       const verdict = size <= LOG_LIMIT_MEBIBYTES ? 'yes' : 'no';
-      return [scenario, driver, size.toFixed(1), driver === 'ours' ? verdict : ''];
+      return [scenario, LABELS[driver], size.toFixed(1), driver === 'ours' ? verdict : ''];
     }),
   );
   return [table];
@@ -107,7 +111,7 @@ function formatLongest(measured) {
   const delays = measured.flatMap(({ scenario, driver, seen }) =>
     seen.long.map(({ delay, collecting, blocked, waiting }) => {
       const parts = [`GC ${formatMs(collecting)}`, `stall ${formatMs(blocked)}`, `no processor ${formatMs(waiting)}`];
-      return `- ${driver}, ${scenario}: ${formatMs(delay)} ms, of it ${parts.join(', ')}`;
+      return `- ${LABELS[driver]}, ${scenario}: ${formatMs(delay)} ms, of it ${parts.join(', ')}`;
     }),
   );
   const turns = measured.flatMap(({ scenario, seen }) =>

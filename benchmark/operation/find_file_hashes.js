@@ -3,7 +3,7 @@
 
 const { FILES_OF_LARGE_CHAT, LARGE_CHATS, chatId } = require('../dataset.js');
 const { createRandom } = require('../random.js');
-const { inTransaction, statement } = require('../statement.js');
+const { bothPeers, inTransaction, statement } = require('../statement.js');
 
 /** Owns `findFileHashes` of chats with 1,000 files: one chat after the other, awaited. */
 
@@ -49,8 +49,5 @@ module.exports = {
     for (const chat of chats) rows += (await manager.findFileHashes(chat)).length;
     return rows;
   },
-  betterSqlite3: peer,
-  nodeSqlite: peer,
-  betterSqlite3Fastest: peerFastest,
-  nodeSqliteFastest: peerFastest,
+  ...bothPeers(peer, peerFastest),
 };

@@ -3,7 +3,7 @@
 
 const { FILES, MISSING_FILES, hashText } = require('../dataset.js');
 const { createRandom } = require('../random.js');
-const { inTransaction, statement } = require('../statement.js');
+const { bothPeers, inTransaction, statement } = require('../statement.js');
 
 /**
  * Owns `findUploaded`: many hashes in one call, every second one not there. A wrapper around a peer
@@ -68,8 +68,5 @@ module.exports = {
   },
   expected: (count) => Math.ceil(count / 2),
   ours: async (/** @type {any} */ manager, hashes) => countUploaded(await manager.findUploaded(hashes)),
-  betterSqlite3: peer,
-  nodeSqlite: peer,
-  betterSqlite3Fastest: peerFastest,
-  nodeSqliteFastest: peerFastest,
+  ...bothPeers(peer, peerFastest),
 };

@@ -3,7 +3,7 @@
 
 const { ERRORS, SESSIONS, errorRecord } = require('../dataset.js');
 const { createRandom } = require('../random.js');
-const { statement } = require('../statement.js');
+const { bothPeers, statement } = require('../statement.js');
 
 /** Owns `logError`: one error after the other, awaited, each committed; the caller gets its id. */
 
@@ -56,8 +56,5 @@ module.exports = {
     for (const error of errors) logged += Number((await manager.logError(error)) > ERRORS);
     return logged;
   },
-  betterSqlite3: peer,
-  nodeSqlite: peer,
-  betterSqlite3Fastest: peerFastest,
-  nodeSqliteFastest: peerFastest,
+  ...bothPeers(peer, peerFastest),
 };

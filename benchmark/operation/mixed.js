@@ -4,7 +4,7 @@
 const { ERRORS, FILES, NEW_FILES, SESSIONS, errorRecord, fileRecord, sessionId } = require('../dataset.js');
 const { ADDED, addFile } = require('../file_insertion.js');
 const { createRandom } = require('../random.js');
-const { createTransaction, inTransaction, statement } = require('../statement.js');
+const { bothPeers, createTransaction, inTransaction, statement } = require('../statement.js');
 
 /**
  * Owns the uploader's own mix, with 20 files in hand: each file is looked up; a new one is added and
@@ -146,8 +146,5 @@ module.exports = {
   prepare,
   expected: countNew,
   ours,
-  betterSqlite3: peer,
-  nodeSqlite: peer,
-  betterSqlite3Fastest: peerFastest,
-  nodeSqliteFastest: peerFastest,
+  ...bothPeers(peer, peerFastest),
 };

@@ -2,7 +2,7 @@
 'use strict';
 
 const { chooseHashes } = require('../file_lookup.js');
-const { inTransaction, statement, toFile } = require('../statement.js');
+const { bothPeers, inTransaction, statement, toFile } = require('../statement.js');
 
 /**
  * Owns `get()` of prepared statements: a record of nine columns and a single column, in autocommit
@@ -55,10 +55,7 @@ function createGet({ name, floor, sql, isInTransaction, goal, isRight, areRight 
       const get = statement(connection, sql);
       return bracket(connection, () => lookForEach(hashes, (hash) => isRight(get.get([hash]))));
     },
-    betterSqlite3: peer,
-    nodeSqlite: peer,
-    betterSqlite3Fastest: peerFastest,
-    nodeSqliteFastest: peerFastest,
+    ...bothPeers(peer, peerFastest),
   };
 }
 

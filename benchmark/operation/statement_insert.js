@@ -1,8 +1,8 @@
 // @ts-check
 'use strict';
 
-const { ADDED, addAllInOneTransaction, newFiles } = require('../file_insertion.js');
-const { createTransaction, statement } = require('../statement.js');
+const { ADDED, addAllInOneTransaction, addAllNamed, newFiles } = require('../file_insertion.js');
+const { bothPeers, statement } = require('../statement.js');
 
 /**
  * Owns the bulk insert by a prepared statement, all in one transaction: ours by `runMany`, the
@@ -10,18 +10,6 @@ const { createTransaction, statement } = require('../statement.js');
  */
 
 /** @typedef {import('../dataset.js').FileRecord} FileRecord */
-
-/**
- * @param {any} database
- * @param {FileRecord[]} files
- */
-function peer(database, files) {
-  const add = statement(database, 'addFileNamed');
-  createTransaction(database, () => {
-    for (const file of files) add.run(file);
-  })(undefined);
-  return files.length;
-}
 
 /**
  * @param {{ name: string, count: number, quickCount: number }} traits
@@ -37,10 +25,7 @@ function createInsert(traits) {
     prepare: newFiles,
     expected: (count) => count,
     ours: async (connection, files) => statement(connection, 'addFileNamed').runMany(files).changes,
-    betterSqlite3: peer,
-    nodeSqlite: peer,
-    betterSqlite3Fastest: addAllInOneTransaction,
-    nodeSqliteFastest: addAllInOneTransaction,
+    ...bothPeers(addAllNamed, addAllInOneTransaction),
   };
 }
 

@@ -3,7 +3,7 @@
 
 const { SESSIONS, filePath, sessionId } = require('../dataset.js');
 const { createRandom } = require('../random.js');
-const { statement } = require('../statement.js');
+const { bothPeers, statement } = require('../statement.js');
 
 /**
  * Owns `updateSession`: the progress of one session after the other, awaited, each committed.
@@ -60,8 +60,5 @@ module.exports = {
     for (const { id, changes } of updates) await manager.updateSession(id, changes);
     return updates.length;
   },
-  betterSqlite3: peer,
-  nodeSqlite: peer,
-  betterSqlite3Fastest: peerFastest,
-  nodeSqliteFastest: peerFastest,
+  ...bothPeers(peer, peerFastest),
 };
