@@ -76,6 +76,8 @@ test('it holds what it needs and nothing else', () => {
     'lib/native.js',
     'lib/record.js',
     'lib/rows.js',
+    'lib/shape.js',
+    'lib/statement.js',
     'lib/transaction.js',
     'lib/turn.js',
     'package.json',

@@ -112,7 +112,7 @@ class PreparedStatement {
   #statement;
   #isFinalized = false;
 
-  /** @param {import('./statement.js').SqlStatement} statement */
+  /** @param {import('./statement.js').KnownStatement} statement */
   constructor(statement) {
     this.#statement = statement;
   }

@@ -18,7 +18,7 @@ class Database {
 
   /**
    * @param {Connection} handle
-   * @param {import('./statement.js').Session} session
+   * @param {import('./statement.js').StatementSession} session
    */
   constructor(handle, session) {
     this.#handle = handle;
@@ -106,7 +106,7 @@ class Statement {
 
   /**
    * @param {Database} database
-   * @param {import('./statement.js').SqlStatement} statement
+   * @param {import('./statement.js').KnownStatement} statement
    */
   constructor(database, statement) {
     this.#statement = statement;

@@ -14,6 +14,21 @@ const { shapeOf } = require('./shape.js');
  * @typedef {import('../binding.js').Connection} Handle
  * @typedef {import('./rows.js').Packed} Packed
  * @typedef {any[] | Record<string, any>} Params
+ * @typedef {Session} StatementSession for other modules, which a class is no type to
+ * @typedef {SqlStatement} KnownStatement
+ *
+ * @typedef {import('./shape.js').Shape} Shape
+ * @typedef {(statement: SqlStatement) => Shape} FindShape tells what rows are to look like
+ *
+ * @typedef {(key: number, ...values: any[]) => any} Call gives `null` when the key is unknown
+ * @typedef {object} Calls the addon's functions (`src/node/direct.rs`)
+ * @property {Call} get
+ * @property {Call} all
+ * @property {Call} run
+ * @property {() => Packed} more
+ * @property {Call} iterate
+ * @property {(cursor: number, limit: number) => Packed} next
+ * @property {(cursor: number) => void} end
  */
 
 /** Flags in the low bits of a statement's key. */
@@ -40,7 +55,8 @@ class Session {
   /** @param {Handle} handle */
   constructor(handle) {
     this.handle = handle;
-    this.calls = handle.functions();
+    /** @type {Calls} */
+    this.calls = /** @type {any} */ (handle.functions());
   }
 
   /**
@@ -70,7 +86,7 @@ class Session {
 
 /** A text that the connection has prepared, and prepares again when it has to. */
 class SqlStatement {
-  /** @type {import('./shape.js').Shape | undefined} */
+  /** @type {Shape | undefined} */
   #objects;
 
   /**
@@ -79,6 +95,7 @@ class SqlStatement {
    * @param {string} operation
    */
   constructor(session, sql, operation) {
+    /** @type {Session} */
     this.session = session;
     this.sql = sql;
     const info = session.handle.prepare(sql, operation);
@@ -116,7 +133,7 @@ class SqlStatement {
   /**
    * Calls one of the addon's functions with the caller's parameters.
    *
-   * @param {(key: number, ...values: any[]) => any} call
+   * @param {Call} call
    * @param {string} operation
    * @param {Params | null | undefined} params
    * @param {number} flags
@@ -143,7 +160,7 @@ class SqlStatement {
   }
 
   /**
-   * @param {(key: number, ...values: any[]) => any} call
+   * @param {Call} call
    * @param {string} operation
    * @param {any[]} values
    * @param {number} flags
@@ -157,7 +174,7 @@ class SqlStatement {
   /**
    * The connection has let go of the statement.
    *
-   * @param {(key: number, ...values: any[]) => any} call
+   * @param {Call} call
    * @param {string} operation
    * @param {any[]} values
    * @param {number} flags
@@ -179,11 +196,7 @@ class SqlStatement {
     const given = params?.length ?? 0;
     const expected = this.parameters.length;
     if (given !== expected) {
-      throw invalidArgument(
-        operation,
-        'params',
-        `holds ${given} value(s), but the statement takes ${expected}`,
-      );
+      throw invalidArgument(operation, 'params', `holds ${given} value(s), but the statement takes ${expected}`);
     }
     // A copy: what a getter does to the array changes nothing of what was counted.
     const values = [];
@@ -235,7 +248,7 @@ class SqlStatement {
   /**
    * @param {Params | null | undefined} params
    * @param {boolean} [bigints]
-   * @param {(statement: SqlStatement) => import('./shape.js').Shape} [shape]
+   * @param {FindShape} [shape]
    */
   get(params, bigints = false, shape = objectsOf) {
     const packed = this.call(this.session.calls.get, 'get', params, bigints ? BIG_INTEGERS : 0);
@@ -250,7 +263,7 @@ class SqlStatement {
   /**
    * @param {Params | null | undefined} params
    * @param {boolean} [bigints]
-   * @param {(statement: SqlStatement) => import('./shape.js').Shape} [shape]
+   * @param {FindShape} [shape]
    * @returns {any[]}
    */
   all(params, bigints = false, shape = objectsOf) {
@@ -273,7 +286,7 @@ class SqlStatement {
   /**
    * @param {Params | null | undefined} params
    * @param {boolean} [bigints]
-   * @param {(statement: SqlStatement) => import('./shape.js').Shape} [shape]
+   * @param {FindShape} [shape]
    * @param {{ open: number }} [counter] counts the iterators that are open
    * @returns {IterableIterator<any>}
    */
@@ -281,7 +294,7 @@ class SqlStatement {
     // What writes is done at once; only its rows can still be gone through one by one.
     if (!this.readonly || !this.reader) return this.all(params, bigints, shape).values();
     const cursor = this.call(this.session.calls.iterate, 'iterate', params, bigints ? BIG_INTEGERS : 0);
-    return new RowIterator(this, cursor, shape, counter);
+    return /** @type {any} */ (new RowIterator(this, cursor, shape, counter));
   }
 
   /**
@@ -289,7 +302,7 @@ class SqlStatement {
    *
    * @param {number} cursor
    * @param {number} limit
-   * @param {(statement: SqlStatement) => import('./shape.js').Shape} shape
+   * @param {FindShape} shape
    */
   next(cursor, limit, shape) {
     const packed = this.session.calls.next(cursor, limit);
@@ -332,7 +345,7 @@ class RowIterator {
   /**
    * @param {SqlStatement} statement
    * @param {number} cursor
-   * @param {(statement: SqlStatement) => import('./shape.js').Shape} shape
+   * @param {FindShape} shape
    * @param {{ open: number }} counter
    */
   constructor(statement, cursor, shape, counter) {

@@ -114,13 +114,6 @@ pub struct StatementInfo {
     pub readonly: bool,
 }
 
-/// The functions of a connection: each takes a statement's number and its parameters.
-///
-/// Rows come as a string, with the codes where `initialize` was told, or as a chunk of their own;
-/// `null` says that the statement's number is unknown, and its text is to be prepared again.
-#[napi(object, object_from_js = false)]
-pub struct StatementFunctions {}
-
 /// Where a column comes from.
 #[napi(object, object_from_js = false)]
 pub struct ColumnInfo {
@@ -200,7 +193,7 @@ impl Connection {
     }
 
     /// Makes the functions that run statements (see `direct.rs`).
-    #[napi(ts_return_type = "StatementFunctions")]
+    #[napi(ts_return_type = "object")]
     pub fn functions(&self, env: &Env) -> napi::Result<Object<'static>> {
         Ok(Object::from_raw(
             env.raw(),

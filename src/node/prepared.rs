@@ -257,29 +257,29 @@ impl Prepared {
         packer: &mut RowPacker,
         index: c_int,
     ) -> Result<std::result::Result<(), CellProblem>> {
-        let statement = self.0.as_ptr();
-        // SAFETY: the statement is alive and stands on a row; a text or blob stays where it is
-        // until its column is read in another way, and its bytes are copied at once.
+        // SAFETY: the statement is alive and stands on a row. `sqlite3_column_value` spares the
+        // checks of each `sqlite3_column_*`; its value is not protected against other threads,
+        // of which none uses this connection. A text or blob stays where it is until its value
+        // is read in another way, and its bytes are copied at once.
         Ok(unsafe {
-            match ffi::sqlite3_column_type(statement, index) {
-                ffi::SQLITE_INTEGER => {
-                    packer.push_integer(ffi::sqlite3_column_int64(statement, index))
-                }
+            let value = ffi::sqlite3_column_value(self.0.as_ptr(), index);
+            match ffi::sqlite3_value_type(value) {
+                ffi::SQLITE_INTEGER => packer.push_integer(ffi::sqlite3_value_int64(value)),
                 ffi::SQLITE_FLOAT => {
-                    packer.push_real(ffi::sqlite3_column_double(statement, index));
+                    packer.push_real(ffi::sqlite3_value_double(value));
                     Ok(())
                 }
                 ffi::SQLITE_TEXT => {
-                    let text = ffi::sqlite3_column_text(statement, index);
+                    let text = ffi::sqlite3_value_text(value);
                     if text.is_null() {
                         return self.check(ffi::SQLITE_NOMEM).map(Ok);
                     }
-                    let length = ffi::sqlite3_column_bytes(statement, index) as usize;
+                    let length = ffi::sqlite3_value_bytes(value) as usize;
                     packer.push_text(std::slice::from_raw_parts(text, length))
                 }
                 ffi::SQLITE_BLOB => {
-                    let bytes = ffi::sqlite3_column_blob(statement, index);
-                    let length = ffi::sqlite3_column_bytes(statement, index) as usize;
+                    let bytes = ffi::sqlite3_value_blob(value);
+                    let length = ffi::sqlite3_value_bytes(value) as usize;
                     if bytes.is_null() || length == 0 {
                         packer.push_blob(&[])
                     } else {
