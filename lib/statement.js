@@ -152,11 +152,19 @@ class SqlStatement {
       if (result !== null) return result;
       return this.#callAgain(call, operation, [value], flags);
     }
-    const isNamed = typeof params === 'object' && params !== null && !Array.isArray(params);
-    const values = isNamed
-      ? this.#readNamed(operation, /** @type {Record<string, any>} */ (params))
-      : this.#readList(operation, params);
-    return this.#callWith(call, operation, values, isNamed ? flags + NAMED : flags);
+    const values = this.read(operation, params);
+    return this.#callWith(call, operation, values, isNamed(params) ? flags + NAMED : flags);
+  }
+
+  /**
+   * Reads the caller's parameters, in the order of the statement's.
+   *
+   * @param {string} operation
+   * @param {Params | null | undefined} params
+   * @returns {any[]}
+   */
+  read(operation, params) {
+    return isNamed(params) ? this.#readNamed(operation, params) : this.#readList(operation, params);
   }
 
   /**
@@ -310,6 +318,14 @@ class SqlStatement {
     const more = hasMore();
     return { rows: decodeRows(packed, shape(this).build), more };
   }
+}
+
+/**
+ * @param {unknown} params
+ * @returns {params is Record<string, any>}
+ */
+function isNamed(params) {
+  return typeof params === 'object' && params !== null && !Array.isArray(params);
 }
 
 /** @param {SqlStatement} statement */

@@ -276,9 +276,17 @@ impl Connection {
 
     /// Says where a statement's columns come from.
     #[napi]
-    pub fn columns(&self, env: &Env, sql: Unknown<'_>) -> napi::Result<Vec<ColumnInfo>> {
-        let sql = call(env, "columns", || read_sql(sql))?;
-        self.run_on_handle(env, "columns", |handle| {
+    pub fn columns(
+        &self,
+        env: &Env,
+        sql: Unknown<'_>,
+        operation: String,
+    ) -> napi::Result<Vec<ColumnInfo>> {
+        let sql = call(env, &operation, || read_sql(sql))?;
+        call(env, &operation, || {
+            // It is asked for between the chunks of a result: their rest is not forgotten.
+            let handle = self.0.handle.borrow();
+            let handle = handle.as_ref().ok_or(Error::Closed)?;
             let statement = Prepared::new(&handle.connection, &sql)?;
             let columns = statement.columns().into_iter();
             Ok(columns
