@@ -169,17 +169,12 @@ fn pages_of_sessions_are_newest_first() {
     ] {
         ledger.create_session(&session(id, time)).unwrap();
     }
-    // SQLite's own form, as another tool may have written it.
-    ledger
-        .transaction(|ledger| {
-            let changes = SessionChanges {
-                status: Some(SessionStatus::Failed),
-                ..SessionChanges::default()
-            };
-            ledger.update_session("c", &changes)?;
-            ledger.update_session("d", &changes)
-        })
-        .unwrap();
+    let failed = SessionChanges {
+        status: Some(SessionStatus::Failed),
+        ..SessionChanges::default()
+    };
+    ledger.update_session("c", &failed).unwrap();
+    ledger.update_session("d", &failed).unwrap();
     for status in [
         None,
         Some(SessionStatus::Failed),
