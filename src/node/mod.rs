@@ -11,6 +11,7 @@ mod error;
 mod ledger;
 mod migration;
 mod open_file;
+mod packed_value;
 mod parameter;
 mod prepared;
 mod record;
