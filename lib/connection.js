@@ -141,6 +141,12 @@ class PreparedStatement {
     return this.#statement.iterate(params);
   }
 
+  /** @param {Iterable<Params>} rows */
+  runMany(rows) {
+    if (this.#isFinalized) throw finalized('runMany');
+    return this.#statement.runMany(rows);
+  }
+
   finalize() {
     this.#isFinalized = true;
   }

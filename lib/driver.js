@@ -17,10 +17,10 @@ const { objectsOf } = require('./statement.js');
 /** What better-sqlite3's `Database` has and this one has not, and what to use. */
 const LEFT_OUT = {
   aggregate: 'gather the rows in JavaScript',
-  backup: "copy the database with exec(\"VACUUM INTO 'file'\")",
+  backup: 'copy the database with exec("VACUUM INTO \'file\'")',
   function: 'map the rows in JavaScript',
   loadExtension: 'no code is loaded into this process',
-  serialize: "copy the database with exec(\"VACUUM INTO 'file'\")",
+  serialize: 'copy the database with exec("VACUUM INTO \'file\'")',
   table: 'insert the rows into a temporary table',
   unsafeMode: 'read the rows with all() before writing',
 };

@@ -2,6 +2,7 @@
 'use strict';
 
 const { DatabaseError, invalidArgument, kindOf } = require('./error.js');
+const { Packer } = require('./packer.js');
 const { decodeRows, hasMore, readChanges, sharedCodes } = require('./rows.js');
 const { shapeOf } = require('./shape.js');
 
@@ -29,6 +30,9 @@ const { shapeOf } = require('./shape.js');
  * @property {Call} iterate
  * @property {(cursor: number, limit: number) => Packed} next
  * @property {(cursor: number) => void} end
+ * @property {(batch: number, text: string, codes: Int32Array, blobs?: Uint8Array) => number} stage
+ * @property {(batch: number) => void} discard
+ * @property {Call} runMany
  */
 
 /** Flags in the low bits of a statement's key. */
@@ -42,6 +46,9 @@ const MAX_SINGLE = 32;
 
 /** How many statements a connection knows by their text. */
 const MAX_KNOWN = 64;
+
+/** How many rows cross together into `runMany`. */
+const STAGED_ROWS = 256;
 
 /** How many rows an iterator asks for: few at first, since its loop may end soon. */
 const FIRST_ROWS = 16;
@@ -164,7 +171,8 @@ class SqlStatement {
    * @returns {any[]}
    */
   read(operation, params) {
-    return isNamed(params) ? this.#readNamed(operation, params) : this.#readList(operation, params);
+    if (!isNamed(params)) return this.#readList(operation, params);
+    return this.#readNamed(operation, /** @type {Record<string, any>} */ (params));
   }
 
   /**
@@ -254,6 +262,77 @@ class SqlStatement {
   }
 
   /**
+   * Runs the statement with each of the rows, in one transaction. All of them are read and staged
+   * before the first runs: what a getter does comes before, never between.
+   *
+   * @param {Iterable<Params>} rows
+   */
+  runMany(rows) {
+    const { calls } = this.session;
+    const packer = new Packer();
+    let batch = 0;
+    let count = 0;
+    let flags = 0;
+    try {
+      for (const row of readRows(rows)) {
+        if (isNamed(row)) flags = NAMED;
+        this.#packRow(packer, row, count);
+        count += 1;
+        if (count % STAGED_ROWS === 0) batch = stage(calls, batch, packer);
+      }
+      if (count % STAGED_ROWS !== 0) batch = stage(calls, batch, packer);
+      if (calls.runMany(this.key + flags, batch) === null) {
+        this.#prepareAgain('runMany');
+        calls.runMany(this.key + flags, batch);
+      }
+    } finally {
+      if (batch !== 0) calls.discard(batch);
+    }
+    return readChanges(false);
+  }
+
+  /**
+   * @param {InstanceType<typeof Packer>} packer
+   * @param {Params} row
+   * @param {number} index
+   */
+  #packRow(packer, row, index) {
+    const { parameters } = this;
+    if (isNamed(row)) {
+      const record = /** @type {Record<string, any>} */ (row);
+      for (const name of parameters) {
+        const value = record[name];
+        if (value === undefined) this.#checkNamed(record, name, index);
+        packer.push(value);
+      }
+    } else {
+      if (!Array.isArray(row)) {
+        throw invalidArgument('runMany', `rows[${index}]`, `must be an array or an object, not ${kindOf(row)}`);
+      }
+      if (row.length !== parameters.length) {
+        const problem = `holds ${row.length} value(s), but the statement takes ${parameters.length}`;
+        throw invalidArgument('runMany', `rows[${index}]`, problem);
+      }
+      for (let place = 0; place < parameters.length; place += 1) packer.push(row[place]);
+    }
+    // A row without parameters is one value, so that there is something to count.
+    if (parameters.length === 0) packer.push(null);
+  }
+
+  /**
+   * @param {Record<string, any>} row
+   * @param {string} name
+   * @param {number} index
+   */
+  #checkNamed(row, name, index) {
+    if (name === '') {
+      const problem = 'is an object, but the statement has a parameter without a name; give an array';
+      throw invalidArgument('runMany', `rows[${index}]`, problem);
+    }
+    if (!(name in row)) throw invalidArgument('runMany', `rows[${index}].${name}`, 'is missing');
+  }
+
+  /**
    * @param {Params | null | undefined} params
    * @param {boolean} [bigints]
    * @param {FindShape} [shape]
@@ -321,8 +400,28 @@ class SqlStatement {
 }
 
 /**
+ * @param {Calls} calls
+ * @param {number} batch
+ * @param {InstanceType<typeof Packer>} packer
+ */
+function stage(calls, batch, packer) {
+  const [text, codes, blobs] = packer.finish();
+  return blobs === undefined ? calls.stage(batch, text, codes) : calls.stage(batch, text, codes, blobs);
+}
+
+/**
+ * @param {Iterable<Params>} rows
+ * @returns {Iterable<Params>}
+ */
+function readRows(rows) {
+  if (typeof rows !== 'object' || rows === null || typeof rows[Symbol.iterator] !== 'function') {
+    throw invalidArgument('runMany', 'rows', `must be an array of arrays or objects, not ${kindOf(rows)}`);
+  }
+  return rows;
+}
+
+/**
  * @param {unknown} params
- * @returns {params is Record<string, any>}
  */
 function isNamed(params) {
   return typeof params === 'object' && params !== null && !Array.isArray(params);

@@ -10,6 +10,7 @@ use super::error::{Failure, call};
 use super::open_file::{OpenFile, Owner};
 use super::prepared::Prepared;
 use super::row_codec::{Codes, RowPacker};
+use super::run_many::Stage;
 use super::statement::{Cursor, Rest, ShapedRows, Workspace};
 use super::statement_cache::StatementCache;
 use super::value::Argument;
@@ -46,6 +47,7 @@ pub(super) struct OpenHandle {
     pub(super) rest: Option<Rest>,
     pub(super) cursors: Vec<(u64, Option<Cursor>)>,
     pub(super) last_cursor: u64,
+    pub(super) stage: Stage,
     pub(super) statements: StatementCache,
     pub(super) connection: rusqlite::Connection,
 }
@@ -56,6 +58,7 @@ impl OpenHandle {
             rest: None,
             cursors: Vec::new(),
             last_cursor: 0,
+            stage: Stage::default(),
             statements: StatementCache::new(),
             connection,
         }

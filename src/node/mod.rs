@@ -16,6 +16,7 @@ mod parameter;
 mod prepared;
 mod record;
 mod row_codec;
+mod run_many;
 mod statement;
 mod statement_cache;
 mod task;
