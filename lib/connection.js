@@ -112,7 +112,7 @@ class PreparedStatement {
   #statement;
   #isFinalized = false;
 
-  /** @param {import('./statement.js').SqlStatement} statement */
+  /** @param {import('./statement.js').KnownStatement} statement */
   constructor(statement) {
     this.#statement = statement;
   }
@@ -139,6 +139,12 @@ class PreparedStatement {
   iterate(params) {
     if (this.#isFinalized) throw finalized('iterate');
     return this.#statement.iterate(params);
+  }
+
+  /** @param {Iterable<Params>} rows */
+  runMany(rows) {
+    if (this.#isFinalized) throw finalized('runMany');
+    return this.#statement.runMany(rows);
   }
 
   finalize() {

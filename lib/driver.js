@@ -1,24 +1,38 @@
 // @ts-check
 'use strict';
 
-const { invalidArgument, kindOf, transactionState } = require('./error.js');
+const { DatabaseError, invalidArgument, kindOf, transactionState } = require('./error.js');
 const { decodeRows } = require('./rows.js');
 const { shapeOf } = require('./shape.js');
+const { objectsOf } = require('./statement.js');
 
 /**
  * Owns the driver object, which has the surface of better-sqlite3's `Database`, and synchronous
  * transactions.
  *
  * @typedef {import('../binding.js').Connection} Connection
+ * @typedef {import('./shape.js').Form} Form
  */
+
+/** What better-sqlite3's `Database` has and this one has not, and what to use. */
+const LEFT_OUT = {
+  aggregate: 'gather the rows in JavaScript',
+  backup: 'copy the database with exec("VACUUM INTO \'file\'")',
+  function: 'map the rows in JavaScript',
+  loadExtension: 'no code is loaded into this process',
+  serialize: 'copy the database with exec("VACUUM INTO \'file\'")',
+  table: 'insert the rows into a temporary table',
+  unsafeMode: 'read the rows with all() before writing',
+};
 
 class Database {
   #handle;
   #session;
+  #bigints = false;
 
   /**
    * @param {Connection} handle
-   * @param {import('./statement.js').Session} session
+   * @param {import('./statement.js').StatementSession} session
    */
   constructor(handle, session) {
     this.#handle = handle;
@@ -47,7 +61,7 @@ class Database {
 
   /** @param {string} sql */
   prepare(sql) {
-    return new Statement(this, this.#session.statement(sql, 'prepare'));
+    return new Statement(this, this.#session, sql, this.#bigints);
   }
 
   /** @param {string} sql */
@@ -61,7 +75,17 @@ class Database {
    * @param {{ simple?: boolean }} [options]
    */
   pragma(source, options) {
-    return readPragma(this.#handle, source, options);
+    return readPragma(this.#handle, source, options, this.#bigints);
+  }
+
+  /**
+   * Says whether statements that are prepared from now on give integers as bigints.
+   *
+   * @param {boolean} [toggle]
+   */
+  defaultSafeIntegers(toggle) {
+    this.#bigints = readToggle('defaultSafeIntegers', toggle);
+    return this;
   }
 
   /**
@@ -101,35 +125,179 @@ class Database {
   }
 }
 
+for (const [operation, instead] of Object.entries(LEFT_OUT)) {
+  Object.defineProperty(Database.prototype, operation, {
+    value: () => {
+      throw new DatabaseError(`${operation}: this driver has no such method; ${instead}`, {
+        code: 'DB_NOT_SUPPORTED',
+        operation,
+      });
+    },
+    configurable: true,
+    writable: true,
+  });
+}
+
+/** A prepared statement, with the surface of better-sqlite3's `Statement`. */
 class Statement {
   #statement;
+  #session;
+  /** @type {Form} */
+  #form = 'object';
+  #bigints;
+  /** @type {unknown[] | undefined} */
+  #bound;
+  #iterators = { open: 0 };
+  /** @type {{ columns: readonly string[], shape: import('./shape.js').Shape } | undefined} */
+  #shape;
+  /** @type {import('./statement.js').FindShape} */
+  #findShape;
 
   /**
    * @param {Database} database
-   * @param {import('./statement.js').SqlStatement} statement
+   * @param {import('./statement.js').StatementSession} session
+   * @param {string} sql
+   * @param {boolean} bigints
    */
-  constructor(database, statement) {
-    this.#statement = statement;
+  constructor(database, session, sql, bigints) {
+    this.#session = session;
+    this.#statement = session.statement(sql, 'prepare');
+    this.#bigints = bigints;
+    this.#findShape = objectsOf;
     this.database = database;
-    this.source = statement.sql;
-    this.reader = statement.reader;
-    this.readonly = statement.readonly;
+    this.source = sql;
+    this.reader = this.#statement.reader;
+    this.readonly = this.#statement.readonly;
+  }
+
+  /** Whether an iterator of it is open. */
+  get busy() {
+    return this.#iterators.open > 0;
   }
 
   /** @param {unknown[]} params */
   run(...params) {
-    return this.#statement.run(toParams(params));
+    return this.#statement.run(this.#params('run', params), this.#bigints);
   }
 
   /** @param {unknown[]} params */
   get(...params) {
-    return this.#statement.get(toParams(params));
+    return this.#statement.get(this.#params('get', params), this.#bigints, this.#findShape);
   }
 
   /** @param {unknown[]} params */
   all(...params) {
-    return this.#statement.all(toParams(params));
+    return this.#statement.all(this.#params('all', params), this.#bigints, this.#findShape);
   }
+
+  /** @param {unknown[]} params */
+  iterate(...params) {
+    const values = this.#params('iterate', params);
+    return this.#statement.iterate(values, this.#bigints, this.#findShape, this.#iterators);
+  }
+
+  /**
+   * Keeps parameters for every later run.
+   *
+   * @param {unknown[]} params
+   */
+  bind(...params) {
+    if (this.#bound !== undefined) throw boundAlready('bind');
+    this.#bound = this.#statement.read('bind', toParams(params));
+    return this;
+  }
+
+  /** @param {boolean} [toggle] */
+  pluck(toggle) {
+    return this.#setForm('pluck', toggle);
+  }
+
+  /** @param {boolean} [toggle] */
+  raw(toggle) {
+    return this.#setForm('raw', toggle);
+  }
+
+  /** @param {boolean} [toggle] */
+  expand(toggle) {
+    return this.#setForm('expand', toggle);
+  }
+
+  /** @param {boolean} [toggle] */
+  safeIntegers(toggle) {
+    this.#bigints = readToggle('safeIntegers', toggle);
+    return this;
+  }
+
+  columns() {
+    this.#requireReader('columns');
+    return this.#session.handle.columns(this.source, 'columns').map(({ name, column, table, database, type }) => ({
+      name,
+      column: column ?? null,
+      table: table ?? null,
+      database: database ?? null,
+      type: type ?? null,
+    }));
+  }
+
+  /**
+   * @param {Form} form
+   * @param {boolean} [toggle]
+   */
+  #setForm(form, toggle) {
+    const isOn = readToggle(form, toggle);
+    this.#requireReader(form);
+    // Each of the forms turns the others off.
+    if (isOn) this.#form = form;
+    else if (this.#form === form) this.#form = 'object';
+    this.#shape = undefined;
+    this.#findShape = this.#form === 'object' ? objectsOf : (statement) => this.#findOwnShape(statement);
+    return this;
+  }
+
+  /** @param {import('./statement.js').KnownStatement} statement */
+  #findOwnShape({ columns }) {
+    if (this.#shape?.columns !== columns) {
+      const tables =
+        this.#form === 'expand'
+          ? this.#session.handle.columns(this.source, 'expand').map(({ table }) => table)
+          : undefined;
+      this.#shape = { columns, shape: shapeOf(this.#form, columns, tables) };
+    }
+    return this.#shape.shape;
+  }
+
+  /** @param {string} operation */
+  #requireReader(operation) {
+    if (!this.reader) {
+      throw invalidArgument(operation, 'this statement', 'gives no rows; use it with run() alone');
+    }
+  }
+
+  /**
+   * @param {string} operation
+   * @param {unknown[]} args
+   */
+  #params(operation, args) {
+    if (this.#bound === undefined) return toParams(args);
+    if (args.length > 0) throw boundAlready(operation);
+    return this.#bound;
+  }
+}
+
+/** @param {string} operation */
+function boundAlready(operation) {
+  return invalidArgument(operation, 'params', 'were bound for ever by bind(); prepare another statement for others');
+}
+
+/**
+ * @param {string} operation
+ * @param {boolean} [toggle]
+ */
+function readToggle(operation, toggle = true) {
+  if (typeof toggle !== 'boolean') {
+    throw invalidArgument(operation, 'toggle', `must be a boolean, not ${kindOf(toggle)}`);
+  }
+  return toggle;
 }
 
 /**

@@ -17,6 +17,7 @@ const NULL = -1;
 const INTEGER = -2;
 const REAL = -3;
 const BIGINT = -4;
+const SAME = -6;
 const SMALL = -8;
 
 const halves = new Int32Array(2);
@@ -99,15 +100,43 @@ function readChanges(bigints) {
 function buildSessions(text, codes, blobs, rows) {
   let at = 1;
   let start = 0;
+  let code = 0;
+  let id = '';
+  let chat_id = '';
+  let chat_name = '';
+  let start_time = '';
+  let last_update = '';
+  let status = '';
+  /** @type {string | undefined} */
+  let last_processed_file;
+  let created_at = '';
   for (let left = codes[0]; left > 0; left -= 1) {
-    const id = text.slice(start, codes[at]);
-    const chat_id = text.slice(codes[at], codes[at + 1]);
-    const chat_name = text.slice(codes[at + 1], codes[at + 2]);
-    const start_time = text.slice(codes[at + 2], codes[at + 3]);
-    const last_update = text.slice(codes[at + 3], codes[at + 4]);
-    start = codes[at + 4];
-    at += 5;
-    let code = codes[at++];
+    code = codes[at++];
+    if (code >= 0) {
+      id = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      chat_id = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      chat_name = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      start_time = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      last_update = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
     const total_files = code <= SMALL ? SMALL - code : readWide(code, codes[at++], codes[at++], blobs);
     code = codes[at++];
     const processed_files = code <= SMALL ? SMALL - code : readWide(code, codes[at++], codes[at++], blobs);
@@ -117,11 +146,22 @@ function buildSessions(text, codes, blobs, rows) {
     const error_count = code <= SMALL ? SMALL - code : readWide(code, codes[at++], codes[at++], blobs);
     code = codes[at++];
     const duplicate_count = code <= SMALL ? SMALL - code : readWide(code, codes[at++], codes[at++], blobs);
-    const status = text.slice(start, codes[at]);
-    start = codes[at];
-    code = codes[at + 1];
-    if (code === NULL) {
-      const created_at = text.slice(start, codes[at + 2]);
+    code = codes[at++];
+    if (code >= 0) {
+      status = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      last_processed_file = text.slice(start, code);
+      start = code;
+    } else if (code === NULL) last_processed_file = undefined;
+    code = codes[at++];
+    if (code >= 0) {
+      created_at = text.slice(start, code);
+      start = code;
+    }
+    if (last_processed_file === undefined) {
       rows.push({
         id,
         chat_id,
@@ -137,8 +177,6 @@ function buildSessions(text, codes, blobs, rows) {
         created_at,
       });
     } else {
-      const last_processed_file = text.slice(start, code);
-      const created_at = text.slice(code, codes[at + 2]);
       rows.push({
         id,
         chat_id,
@@ -155,8 +193,6 @@ function buildSessions(text, codes, blobs, rows) {
         created_at,
       });
     }
-    start = codes[at + 2];
-    at += 3;
   }
 }
 
@@ -164,30 +200,64 @@ function buildSessions(text, codes, blobs, rows) {
 function buildFileHashes(text, codes, blobs, rows) {
   let at = 1;
   let start = 0;
+  let code = 0;
+  let hash = '';
+  let file_path = '';
+  let file_name = '';
+  let mime_type = '';
+  let upload_service = '';
+  /** @type {string | undefined} */
+  let upload_id;
+  let chat_id = '';
+  let uploaded_at = '';
   for (let left = codes[0]; left > 0; left -= 1) {
-    const hash = text.slice(start, codes[at]);
-    const file_path = text.slice(codes[at], codes[at + 1]);
-    const file_name = text.slice(codes[at + 1], codes[at + 2]);
-    start = codes[at + 2];
-    const size = codes[at + 3];
-    at += 4;
-    const file_size = size <= SMALL ? SMALL - size : readWide(size, codes[at++], codes[at++], blobs);
-    const mime_type = text.slice(start, codes[at]);
-    const upload_service = text.slice(codes[at], codes[at + 1]);
-    start = codes[at + 1];
-    const end = codes[at + 2];
-    if (end === NULL) {
-      const chat_id = text.slice(start, codes[at + 3]);
-      const uploaded_at = text.slice(codes[at + 3], codes[at + 4]);
+    code = codes[at++];
+    if (code >= 0) {
+      hash = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      file_path = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      file_name = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    const file_size = code <= SMALL ? SMALL - code : readWide(code, codes[at++], codes[at++], blobs);
+    code = codes[at++];
+    if (code >= 0) {
+      mime_type = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      upload_service = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      upload_id = text.slice(start, code);
+      start = code;
+    } else if (code === NULL) upload_id = undefined;
+    code = codes[at++];
+    if (code >= 0) {
+      chat_id = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      uploaded_at = text.slice(start, code);
+      start = code;
+    }
+    if (upload_id === undefined) {
       rows.push({ hash, file_path, file_name, file_size, mime_type, upload_service, chat_id, uploaded_at });
     } else {
-      const upload_id = text.slice(start, end);
-      const chat_id = text.slice(end, codes[at + 3]);
-      const uploaded_at = text.slice(codes[at + 3], codes[at + 4]);
       rows.push({ hash, file_path, file_name, file_size, mime_type, upload_service, upload_id, chat_id, uploaded_at });
     }
-    start = codes[at + 4];
-    at += 5;
   }
 }
 
@@ -195,38 +265,77 @@ function buildFileHashes(text, codes, blobs, rows) {
 function buildErrors(text, codes, blobs, rows) {
   let at = 1;
   let start = 0;
+  let code = 0;
+  let session_id = '';
+  let file_path = '';
+  let error_type = '';
+  let error_message = '';
+  let timestamp = '';
   for (let left = codes[0]; left > 0; left -= 1) {
-    let code = codes[at++];
+    code = codes[at++];
     const id = code <= SMALL ? SMALL - code : readWide(code, codes[at++], codes[at++], blobs);
-    const session_id = text.slice(start, codes[at]);
-    const file_path = text.slice(codes[at], codes[at + 1]);
-    const error_type = text.slice(codes[at + 1], codes[at + 2]);
-    const error_message = text.slice(codes[at + 2], codes[at + 3]);
-    start = codes[at + 3];
-    code = codes[at + 4];
-    at += 5;
+    code = codes[at++];
+    if (code >= 0) {
+      session_id = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      file_path = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      error_type = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      error_message = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
     const retry_count = code <= SMALL ? SMALL - code : readWide(code, codes[at++], codes[at++], blobs);
-    const timestamp = text.slice(start, codes[at]);
+    code = codes[at++];
+    if (code >= 0) {
+      timestamp = text.slice(start, code);
+      start = code;
+    }
     rows.push({ id, session_id, file_path, error_type, error_message, retry_count, timestamp });
-    start = codes[at];
-    at += 1;
   }
 }
 
 /** @type {Builder} */
 function buildSettings(text, codes, _blobs, rows) {
+  let at = 1;
   let start = 0;
-  for (let at = 1, end = 3 * codes[0]; at <= end; at += 3) {
-    const key = text.slice(start, codes[at]);
-    const value = text.slice(codes[at], codes[at + 1]);
-    const updated_at = text.slice(codes[at + 1], codes[at + 2]);
+  let code = 0;
+  let key = '';
+  let value = '';
+  let updated_at = '';
+  for (let left = codes[0]; left > 0; left -= 1) {
+    code = codes[at++];
+    if (code >= 0) {
+      key = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      value = text.slice(start, code);
+      start = code;
+    }
+    code = codes[at++];
+    if (code >= 0) {
+      updated_at = text.slice(start, code);
+      start = code;
+    }
     rows.push({ key, value, updated_at });
-    start = codes[at + 2];
   }
 }
 
 module.exports = {
   NULL,
+  SAME,
   SMALL,
   buildErrors,
   buildFileHashes,

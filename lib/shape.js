@@ -1,7 +1,7 @@
 // @ts-check
 'use strict';
 
-const { NULL, SMALL, readWide } = require('./rows.js');
+const { NULL, SAME, SMALL, readWide } = require('./rows.js');
 
 /**
  * Owns the builders of rows of any SQL: one for each list of columns and form of row. A builder
@@ -84,7 +84,8 @@ function makeShape(form, columns, tables = []) {
             start = code;
           } else if (code <= SMALL) cells[index] = SMALL - code;
           else if (code === NULL) cells[index] = null;
-          else cells[index] = readWide(code, codes[at++], codes[at++], blobs);
+          // A text like that of the row above is still there.
+          else if (code !== SAME) cells[index] = readWide(code, codes[at++], codes[at++], blobs);
         }
         rows.push(assemble(cells, columns, groups));
       }
@@ -148,16 +149,16 @@ function compile(shape, form, columns, groups) {
   const cells = columns
     .map(
       (_, index) => `
-    let c${index} = codes[at++];
-    if (c${index} >= 0) {
-      const end = c${index};
-      c${index} = text.slice(start, end);
-      start = end;
-    } else if (c${index} <= ${SMALL}) c${index} = ${SMALL} - c${index};
-    else if (c${index} === ${NULL}) c${index} = null;
-    else c${index} = readWide(c${index}, codes[at++], codes[at++], blobs);`,
+    code = codes[at++];
+    if (code >= 0) {
+      c${index} = text.slice(start, code);
+      start = code;
+    } else if (code <= ${SMALL}) c${index} = ${SMALL} - code;
+    else if (code === ${NULL}) c${index} = null;
+    else if (code !== ${SAME}) c${index} = readWide(code, codes[at++], codes[at++], blobs);`,
     )
     .join('');
+  const variables = ['code = 0', 'at = 1', 'start = 0', ...columns.map((_, index) => `c${index}`)].join(', ');
   const row = writeLiteral(form, columns, groups);
   try {
     const make = new Function(
@@ -165,15 +166,13 @@ function compile(shape, form, columns, groups) {
       `'use strict';
 return {
   build(text, codes, blobs, rows) {
-    let at = 1;
-    let start = 0;
+    let ${variables};
     for (let row = codes[0]; row > 0; row -= 1) {${cells}
     rows.push(${row});
     }
   },
   buildFirst(text, codes, blobs) {
-    let at = 1;
-    let start = 0;${cells}
+    let ${variables};${cells}
     return ${row};
   },
 };`,

@@ -2,6 +2,7 @@
 'use strict';
 
 const { DatabaseError, invalidArgument, kindOf } = require('./error.js');
+const { Packer } = require('./packer.js');
 const { decodeRows, hasMore, readChanges, sharedCodes } = require('./rows.js');
 const { shapeOf } = require('./shape.js');
 
@@ -14,6 +15,24 @@ const { shapeOf } = require('./shape.js');
  * @typedef {import('../binding.js').Connection} Handle
  * @typedef {import('./rows.js').Packed} Packed
  * @typedef {any[] | Record<string, any>} Params
+ * @typedef {Session} StatementSession for other modules, which a class is no type to
+ * @typedef {SqlStatement} KnownStatement
+ *
+ * @typedef {import('./shape.js').Shape} Shape
+ * @typedef {(statement: SqlStatement) => Shape} FindShape tells what rows are to look like
+ *
+ * @typedef {(key: number, ...values: any[]) => any} Call gives `null` when the key is unknown
+ * @typedef {object} Calls the addon's functions (`src/node/direct.rs`)
+ * @property {Call} get
+ * @property {Call} all
+ * @property {Call} run
+ * @property {() => Packed} more
+ * @property {Call} iterate
+ * @property {(cursor: number, limit: number) => Packed} next
+ * @property {(cursor: number) => void} end
+ * @property {(batch: number, text: string, codes: Int32Array, blobs?: Uint8Array) => number} stage
+ * @property {(batch: number) => void} discard
+ * @property {Call} runMany
  */
 
 /** Flags in the low bits of a statement's key. */
@@ -28,6 +47,9 @@ const MAX_SINGLE = 32;
 /** How many statements a connection knows by their text. */
 const MAX_KNOWN = 64;
 
+/** How many rows cross together into `runMany`. */
+const STAGED_ROWS = 256;
+
 /** How many rows an iterator asks for: few at first, since its loop may end soon. */
 const FIRST_ROWS = 16;
 const MAX_ROWS = 0x7fff_ffff;
@@ -40,7 +62,8 @@ class Session {
   /** @param {Handle} handle */
   constructor(handle) {
     this.handle = handle;
-    this.calls = handle.functions();
+    /** @type {Calls} */
+    this.calls = /** @type {any} */ (handle.functions());
   }
 
   /**
@@ -70,7 +93,7 @@ class Session {
 
 /** A text that the connection has prepared, and prepares again when it has to. */
 class SqlStatement {
-  /** @type {import('./shape.js').Shape | undefined} */
+  /** @type {Shape | undefined} */
   #objects;
 
   /**
@@ -79,6 +102,7 @@ class SqlStatement {
    * @param {string} operation
    */
   constructor(session, sql, operation) {
+    /** @type {Session} */
     this.session = session;
     this.sql = sql;
     const info = session.handle.prepare(sql, operation);
@@ -116,7 +140,7 @@ class SqlStatement {
   /**
    * Calls one of the addon's functions with the caller's parameters.
    *
-   * @param {(key: number, ...values: any[]) => any} call
+   * @param {Call} call
    * @param {string} operation
    * @param {Params | null | undefined} params
    * @param {number} flags
@@ -135,15 +159,24 @@ class SqlStatement {
       if (result !== null) return result;
       return this.#callAgain(call, operation, [value], flags);
     }
-    const isNamed = typeof params === 'object' && params !== null && !Array.isArray(params);
-    const values = isNamed
-      ? this.#readNamed(operation, /** @type {Record<string, any>} */ (params))
-      : this.#readList(operation, params);
-    return this.#callWith(call, operation, values, isNamed ? flags + NAMED : flags);
+    const values = this.read(operation, params);
+    return this.#callWith(call, operation, values, isNamed(params) ? flags + NAMED : flags);
   }
 
   /**
-   * @param {(key: number, ...values: any[]) => any} call
+   * Reads the caller's parameters, in the order of the statement's.
+   *
+   * @param {string} operation
+   * @param {Params | null | undefined} params
+   * @returns {any[]}
+   */
+  read(operation, params) {
+    if (!isNamed(params)) return this.#readList(operation, params);
+    return this.#readNamed(operation, /** @type {Record<string, any>} */ (params));
+  }
+
+  /**
+   * @param {Call} call
    * @param {string} operation
    * @param {any[]} values
    * @param {number} flags
@@ -157,7 +190,7 @@ class SqlStatement {
   /**
    * The connection has let go of the statement.
    *
-   * @param {(key: number, ...values: any[]) => any} call
+   * @param {Call} call
    * @param {string} operation
    * @param {any[]} values
    * @param {number} flags
@@ -179,11 +212,7 @@ class SqlStatement {
     const given = params?.length ?? 0;
     const expected = this.parameters.length;
     if (given !== expected) {
-      throw invalidArgument(
-        operation,
-        'params',
-        `holds ${given} value(s), but the statement takes ${expected}`,
-      );
+      throw invalidArgument(operation, 'params', `holds ${given} value(s), but the statement takes ${expected}`);
     }
     // A copy: what a getter does to the array changes nothing of what was counted.
     const values = [];
@@ -233,9 +262,80 @@ class SqlStatement {
   }
 
   /**
+   * Runs the statement with each of the rows, in one transaction. All of them are read and staged
+   * before the first runs: what a getter does comes before, never between.
+   *
+   * @param {Iterable<Params>} rows
+   */
+  runMany(rows) {
+    const { calls } = this.session;
+    const packer = new Packer();
+    let batch = 0;
+    let count = 0;
+    let flags = 0;
+    try {
+      for (const row of readRows(rows)) {
+        if (isNamed(row)) flags = NAMED;
+        this.#packRow(packer, row, count);
+        count += 1;
+        if (count % STAGED_ROWS === 0) batch = stage(calls, batch, packer);
+      }
+      if (count % STAGED_ROWS !== 0) batch = stage(calls, batch, packer);
+      if (calls.runMany(this.key + flags, batch) === null) {
+        this.#prepareAgain('runMany');
+        calls.runMany(this.key + flags, batch);
+      }
+    } finally {
+      if (batch !== 0) calls.discard(batch);
+    }
+    return readChanges(false);
+  }
+
+  /**
+   * @param {InstanceType<typeof Packer>} packer
+   * @param {Params} row
+   * @param {number} index
+   */
+  #packRow(packer, row, index) {
+    const { parameters } = this;
+    if (isNamed(row)) {
+      const record = /** @type {Record<string, any>} */ (row);
+      for (const name of parameters) {
+        const value = record[name];
+        if (value === undefined) this.#checkNamed(record, name, index);
+        packer.push(value);
+      }
+    } else {
+      if (!Array.isArray(row)) {
+        throw invalidArgument('runMany', `rows[${index}]`, `must be an array or an object, not ${kindOf(row)}`);
+      }
+      if (row.length !== parameters.length) {
+        const problem = `holds ${row.length} value(s), but the statement takes ${parameters.length}`;
+        throw invalidArgument('runMany', `rows[${index}]`, problem);
+      }
+      for (let place = 0; place < parameters.length; place += 1) packer.push(row[place]);
+    }
+    // A row without parameters is one value, so that there is something to count.
+    if (parameters.length === 0) packer.push(null);
+  }
+
+  /**
+   * @param {Record<string, any>} row
+   * @param {string} name
+   * @param {number} index
+   */
+  #checkNamed(row, name, index) {
+    if (name === '') {
+      const problem = 'is an object, but the statement has a parameter without a name; give an array';
+      throw invalidArgument('runMany', `rows[${index}]`, problem);
+    }
+    if (!(name in row)) throw invalidArgument('runMany', `rows[${index}].${name}`, 'is missing');
+  }
+
+  /**
    * @param {Params | null | undefined} params
    * @param {boolean} [bigints]
-   * @param {(statement: SqlStatement) => import('./shape.js').Shape} [shape]
+   * @param {FindShape} [shape]
    */
   get(params, bigints = false, shape = objectsOf) {
     const packed = this.call(this.session.calls.get, 'get', params, bigints ? BIG_INTEGERS : 0);
@@ -250,7 +350,7 @@ class SqlStatement {
   /**
    * @param {Params | null | undefined} params
    * @param {boolean} [bigints]
-   * @param {(statement: SqlStatement) => import('./shape.js').Shape} [shape]
+   * @param {FindShape} [shape]
    * @returns {any[]}
    */
   all(params, bigints = false, shape = objectsOf) {
@@ -273,7 +373,7 @@ class SqlStatement {
   /**
    * @param {Params | null | undefined} params
    * @param {boolean} [bigints]
-   * @param {(statement: SqlStatement) => import('./shape.js').Shape} [shape]
+   * @param {FindShape} [shape]
    * @param {{ open: number }} [counter] counts the iterators that are open
    * @returns {IterableIterator<any>}
    */
@@ -281,7 +381,7 @@ class SqlStatement {
     // What writes is done at once; only its rows can still be gone through one by one.
     if (!this.readonly || !this.reader) return this.all(params, bigints, shape).values();
     const cursor = this.call(this.session.calls.iterate, 'iterate', params, bigints ? BIG_INTEGERS : 0);
-    return new RowIterator(this, cursor, shape, counter);
+    return /** @type {any} */ (new RowIterator(this, cursor, shape, counter));
   }
 
   /**
@@ -289,7 +389,7 @@ class SqlStatement {
    *
    * @param {number} cursor
    * @param {number} limit
-   * @param {(statement: SqlStatement) => import('./shape.js').Shape} shape
+   * @param {FindShape} shape
    */
   next(cursor, limit, shape) {
     const packed = this.session.calls.next(cursor, limit);
@@ -297,6 +397,34 @@ class SqlStatement {
     const more = hasMore();
     return { rows: decodeRows(packed, shape(this).build), more };
   }
+}
+
+/**
+ * @param {Calls} calls
+ * @param {number} batch
+ * @param {InstanceType<typeof Packer>} packer
+ */
+function stage(calls, batch, packer) {
+  const [text, codes, blobs] = packer.finish();
+  return blobs === undefined ? calls.stage(batch, text, codes) : calls.stage(batch, text, codes, blobs);
+}
+
+/**
+ * @param {Iterable<Params>} rows
+ * @returns {Iterable<Params>}
+ */
+function readRows(rows) {
+  if (typeof rows !== 'object' || rows === null || typeof rows[Symbol.iterator] !== 'function') {
+    throw invalidArgument('runMany', 'rows', `must be an array of arrays or objects, not ${kindOf(rows)}`);
+  }
+  return rows;
+}
+
+/**
+ * @param {unknown} params
+ */
+function isNamed(params) {
+  return typeof params === 'object' && params !== null && !Array.isArray(params);
 }
 
 /** @param {SqlStatement} statement */
@@ -332,7 +460,7 @@ class RowIterator {
   /**
    * @param {SqlStatement} statement
    * @param {number} cursor
-   * @param {(statement: SqlStatement) => import('./shape.js').Shape} shape
+   * @param {FindShape} shape
    * @param {{ open: number }} counter
    */
   constructor(statement, cursor, shape, counter) {

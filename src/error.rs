@@ -233,6 +233,17 @@ impl Error {
         }
     }
 
+    /// Says of which of many records a refused field is.
+    pub(crate) fn within(self, place: &str) -> Self {
+        match self {
+            Self::InvalidArgument { field, problem } => Self::InvalidArgument {
+                field: format!("{place}.{field}"),
+                problem,
+            },
+            other => other,
+        }
+    }
+
     /// Returns the stable code: SQLite's own name, or one of ours (`DB_*`).
     ///
     /// ```

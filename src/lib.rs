@@ -28,8 +28,8 @@
 //! # }
 //! ```
 //!
-//! The floors, each of which may use only those below: `error`, `config`, `record` and
-//! `timestamp`; `connection` and `transaction`; `migration`; `ledger` and `maintenance`;
+//! The floors, each of which may use only those below: `error`, `config`, `record`,
+//! `page` and `timestamp`; `connection` and `transaction`; `migration`; `ledger` and `maintenance`;
 //! `manager`; `node`.
 
 #![deny(unsafe_code)]
@@ -48,6 +48,7 @@ mod manager;
 mod migration;
 #[cfg(feature = "node")]
 mod node;
+mod page;
 mod record;
 mod record_row;
 mod sqlite_code;
@@ -63,8 +64,9 @@ pub use config::{
 pub use error::{Error, Result};
 pub use manager::{Connection, DatabaseManager};
 pub use migration::{Migration, Migrator, SCHEMA_VERSION, Step, StepFunction};
+pub use page::{Cursor, Page};
 pub use record::{
-    ConfigRecord, DatabaseStats, FileHash, MAX_SAFE_INTEGER, NewFileHash, NewSession,
+    Added, ConfigRecord, DatabaseStats, FileHash, MAX_SAFE_INTEGER, NewFileHash, NewSession,
     NewUploadError, OnConflict, SchemaVersion, SessionChanges, SessionDeltas, SessionStatus,
     UploadError, UploadService, UploadSession,
 };

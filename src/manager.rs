@@ -6,12 +6,13 @@
 use crate::config::DatabaseConfig;
 use crate::connection::{self, Role};
 use crate::error::{Error, Result};
-use crate::ledger::{self, file_hash, session, setting, stats, upload_error};
+use crate::ledger::{self, batch, file_hash, session, setting, stats, upload_error};
 use crate::maintenance;
 use crate::migration::Migrator;
+use crate::page::{Cursor, Page};
 use crate::record::{
-    ConfigRecord, DatabaseStats, FileHash, NewFileHash, NewSession, NewUploadError, OnConflict,
-    SessionChanges, SessionDeltas, SessionStatus, UploadError, UploadSession,
+    Added, ConfigRecord, DatabaseStats, FileHash, NewFileHash, NewSession, NewUploadError,
+    OnConflict, SessionChanges, SessionDeltas, SessionStatus, UploadError, UploadSession,
 };
 use crate::transaction;
 use serde::Serialize;
@@ -132,10 +133,43 @@ impl DatabaseManager {
     }
 
     /// Calls a function of the ledger; a missing table becomes an error that says what to do.
-    fn ledger<T>(&self, function: impl FnOnce(&rusqlite::Connection) -> Result<T>) -> Result<T> {
-        function(&self.connection).map_err(|error| match ledger::explain(error) {
+    pub(crate) fn ledger<T>(
+        &self,
+        function: impl FnOnce(&rusqlite::Connection) -> Result<T>,
+    ) -> Result<T> {
+        function(&self.connection).map_err(|error| self.explain(error))
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        match ledger::explain(error) {
             Error::SchemaMissing => self.explain_missing_schema(),
             other => other,
+        }
+    }
+
+    /// Calls a function of the ledger for each record, each with an outcome of its own; the
+    /// caller decides whether they are a transaction.
+    pub(crate) fn ledger_each<R, T>(
+        &self,
+        records: impl IntoIterator<Item = R>,
+        mut function: impl FnMut(&rusqlite::Connection, usize, R) -> Result<T>,
+    ) -> Result<Vec<Result<T>>> {
+        batch::write_each(&self.connection, records, |index, record| {
+            function(&self.connection, index, record).map_err(|error| self.explain(error))
+        })
+    }
+
+    /// Calls a function of the ledger for each record, all in one transaction.
+    fn write_all<R, T>(
+        &self,
+        records: impl IntoIterator<Item = R>,
+        mut function: impl FnMut(&rusqlite::Connection, R) -> Result<T>,
+    ) -> Result<Vec<Result<T>>> {
+        transaction::run(&self.connection, || {
+            self.ledger_each(records, |connection, index, record| {
+                function(connection, record)
+                    .map_err(|error| error.within(&format!("records[{index}]")))
+            })
         })
     }
 
@@ -227,6 +261,53 @@ impl DatabaseManager {
         self.ledger(|connection| session::list(connection, status))
     }
 
+    /// Lists a part of the sessions, of one status or of all, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when there is no session that the cursor names; SQLite's own, or
+    /// [`Error::InvalidData`].
+    ///
+    /// ```
+    /// # use whatsapp_uploader_database::{DatabaseConfig, DatabaseManager};
+    /// # fn main() -> whatsapp_uploader_database::Result<()> {
+    /// # let ledger = DatabaseManager::open(DatabaseConfig::new(":memory:"))?;
+    /// # ledger.initialize_schema()?;
+    /// let mut after = None;
+    /// loop {
+    ///     let page = ledger.session_page(None, after.as_ref(), 100)?;
+    ///     for session in page.records {
+    ///         println!("{}", session.chat_name);
+    ///     }
+    ///     after = page.next;
+    ///     if after.is_none() {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn session_page(
+        &self,
+        status: Option<SessionStatus>,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<UploadSession>> {
+        self.ledger(|connection| session::page(connection, status, after, limit))
+    }
+
+    /// Sets columns of many sessions, in one transaction; each has an outcome of its own, in
+    /// their order, and one that fails leaves the others alone.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own, of the transaction; then nothing was changed.
+    pub fn update_sessions(&self, updates: &[(&str, SessionChanges)]) -> Result<Vec<Result<()>>> {
+        self.write_all(updates, |connection, (id, changes)| {
+            session::update(connection, id, changes)
+        })
+    }
+
     /// Deletes a session with its errors, if it is there.
     ///
     /// # Errors
@@ -249,7 +330,23 @@ impl DatabaseManager {
     /// `SQLITE_CONSTRAINT_PRIMARYKEY` for a hash that is there, unless `on_conflict` says
     /// otherwise; [`Error::InvalidArgument`] for an empty hash, a negative size or no time.
     pub fn add_file_hash(&self, file: &NewFileHash, on_conflict: OnConflict) -> Result<()> {
-        self.ledger(|connection| file_hash::add(connection, file, on_conflict))
+        self.ledger(|connection| file_hash::add(connection, &file.into(), on_conflict).map(drop))
+    }
+
+    /// Records many uploaded files, in one transaction; each has an outcome of its own, in their
+    /// order, and one that fails leaves the others alone.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own, of the transaction; then nothing was written.
+    pub fn add_file_hashes(
+        &self,
+        files: &[NewFileHash],
+        on_conflict: OnConflict,
+    ) -> Result<Vec<Result<Added>>> {
+        self.write_all(files, |connection, file| {
+            file_hash::add(connection, &file.into(), on_conflict)
+        })
     }
 
     /// Finds a file by its hash.
@@ -270,6 +367,21 @@ impl DatabaseManager {
         self.ledger(|connection| file_hash::find_by_chat(connection, chat_id))
     }
 
+    /// Lists a part of a chat's files, or of all, in the order of their insertion.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when there is no hash that the cursor names; SQLite's own, or
+    /// [`Error::InvalidData`].
+    pub fn file_hash_page(
+        &self,
+        chat_id: Option<&str>,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<FileHash>> {
+        self.ledger(|connection| file_hash::page(connection, chat_id, after, limit))
+    }
+
     /// Forgets a hash, if it is there.
     ///
     /// # Errors
@@ -288,13 +400,22 @@ impl DatabaseManager {
         self.ledger(|connection| file_hash::exists(connection, hash))
     }
 
+    /// Says of each of many hashes whether it is recorded, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for an empty hash.
+    pub fn find_uploaded(&self, hashes: &[&str]) -> Result<Vec<bool>> {
+        self.ledger(|connection| file_hash::find_uploaded(connection, hashes))
+    }
+
     /// Logs an error of a session and returns the error's id.
     ///
     /// # Errors
     ///
     /// `SQLITE_CONSTRAINT_FOREIGNKEY` for an unknown session.
     pub fn log_error(&self, error: &NewUploadError) -> Result<i64> {
-        self.ledger(|connection| upload_error::log(connection, error))
+        self.ledger(|connection| upload_error::log(connection, &error.into()))
     }
 
     /// Lists a session's errors by id.
@@ -304,6 +425,33 @@ impl DatabaseManager {
     /// SQLite's own, or [`Error::InvalidData`].
     pub fn get_errors(&self, session_id: &str) -> Result<Vec<UploadError>> {
         self.ledger(|connection| upload_error::list(connection, session_id))
+    }
+
+    /// Logs many errors, in one transaction; each has an outcome of its own, in their order, and
+    /// one that fails leaves the others alone.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own, of the transaction; then nothing was logged.
+    pub fn log_errors(&self, errors: &[NewUploadError]) -> Result<Vec<Result<i64>>> {
+        self.write_all(errors, |connection, error| {
+            upload_error::log(connection, &error.into())
+        })
+    }
+
+    /// Lists a part of a session's errors, or of all, by id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when there is no error that the cursor names; SQLite's own, or
+    /// [`Error::InvalidData`].
+    pub fn error_page(
+        &self,
+        session_id: Option<&str>,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<UploadError>> {
+        self.ledger(|connection| upload_error::page(connection, session_id, after, limit))
     }
 
     /// Counts one more retry of an error and returns the new count.

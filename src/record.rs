@@ -38,6 +38,10 @@ macro_rules! text_enum {
                     _ => Err(Error::argument($field, concat!("is a text outside the accepted ones:", $(" '", $text, "'"),+))),
                 }
             }
+
+            pub(crate) fn is_member(text: &str) -> bool {
+                matches!(text, $($text)|+)
+            }
         }
     };
 }
@@ -263,6 +267,15 @@ pub enum OnConflict {
     Ignore,
     /// Overwrite the row that is there, in its place.
     Replace,
+}
+
+/// What became of a record of many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// A row was written: a new one, or the one that was there ([`OnConflict::Replace`]).
+    Written,
+    /// The row that was there was kept ([`OnConflict::Ignore`]).
+    Ignored,
 }
 
 /// One failure of one file: a row of `upload_errors`.

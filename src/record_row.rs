@@ -6,31 +6,87 @@ use crate::record::MAX_SAFE_INTEGER;
 use crate::timestamp;
 use rusqlite::Row;
 use rusqlite::types::{Type, ValueRef};
+use std::borrow::Cow;
 
-/// A row of `table`, read by column position; `columns` are its names in that order.
+/// A table whose rows are records.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    /// The columns in the order in which every statement reads them.
+    pub(crate) columns: &'static [Column],
+}
+
+/// A column's name, and what its values mean.
+#[derive(Debug)]
+pub(crate) struct Column(pub(crate) &'static str, pub(crate) Meaning);
+
+/// What the values of a column mean.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Meaning {
+    Text,
+    OptionalText,
+    Time,
+    Counter,
+    /// A text of a fixed set.
+    Member(fn(&str) -> bool),
+}
+
+/// What one column of a record holds, borrowed from the row.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Cell<'row> {
+    Absent,
+    Text(Cow<'row, str>),
+    Counter(i64),
+}
+
+/// A row of a table, read by column position.
 pub(crate) struct RecordRow<'row> {
     row: &'row Row<'row>,
-    table: &'static str,
-    columns: &'static [&'static str],
+    table: &'static Table,
 }
 
 impl<'row> RecordRow<'row> {
-    pub(crate) fn new(
-        row: &'row Row<'row>,
-        table: &'static str,
-        columns: &'static [&'static str],
-    ) -> Self {
-        Self {
-            row,
-            table,
-            columns,
+    pub(crate) fn new(row: &'row Row<'row>, table: &'static Table) -> Self {
+        Self { row, table }
+    }
+
+    /// Reads the first column, by which records are told apart, as text.
+    pub(crate) fn key(&self) -> Result<String> {
+        match self.row.get_ref(0)? {
+            ValueRef::Integer(id) => Ok(id.to_string()),
+            _ => self.text(0),
         }
+    }
+
+    /// Reads the columns one after the other, each by its meaning.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = Result<Cell<'row>>> {
+        let columns = self.table.columns.iter().enumerate();
+        columns.map(|(index, Column(_, meaning))| self.cell(index, *meaning))
+    }
+
+    fn cell(&self, index: usize, meaning: Meaning) -> Result<Cell<'row>> {
+        Ok(match meaning {
+            Meaning::Text => Cell::Text(self.borrowed_text(index)?.into()),
+            Meaning::OptionalText => match self.optional_borrowed_text(index)? {
+                Some(text) => Cell::Text(text.into()),
+                None => Cell::Absent,
+            },
+            Meaning::Time => Cell::Text(timestamp::from_stored(self.borrowed_text(index)?)),
+            Meaning::Counter => Cell::Counter(self.counter(index)?),
+            Meaning::Member(is_member) => {
+                let text = self.borrowed_text(index)?;
+                if !is_member(text) {
+                    return Err(self.not_a_member(index));
+                }
+                Cell::Text(text.into())
+            }
+        })
     }
 
     fn invalid(&self, index: usize, found: impl Into<String>) -> Error {
         Error::InvalidData {
-            table: self.table,
-            column: self.columns[index],
+            table: self.table.name,
+            column: self.table.columns[index].0,
             found: found.into(),
         }
     }
@@ -46,12 +102,20 @@ impl<'row> RecordRow<'row> {
         self.invalid(index, found)
     }
 
+    fn not_a_member(&self, index: usize) -> Error {
+        self.invalid(index, "a text outside the accepted ones")
+    }
+
     /// Reads a text that may be NULL.
     pub(crate) fn optional_text(&self, index: usize) -> Result<Option<String>> {
+        Ok(self.optional_borrowed_text(index)?.map(str::to_owned))
+    }
+
+    fn optional_borrowed_text(&self, index: usize) -> Result<Option<&'row str>> {
         match self.row.get_ref(index)? {
             ValueRef::Null => Ok(None),
             ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) => Ok(Some(text.to_owned())),
+                Ok(text) => Ok(Some(text)),
                 Err(_) => Err(self.invalid(index, "a text that is not valid UTF-8")),
             },
             other => Err(self.invalid_type(index, other)),
@@ -60,13 +124,17 @@ impl<'row> RecordRow<'row> {
 
     /// Reads a text.
     pub(crate) fn text(&self, index: usize) -> Result<String> {
-        self.optional_text(index)?
+        self.borrowed_text(index).map(str::to_owned)
+    }
+
+    fn borrowed_text(&self, index: usize) -> Result<&'row str> {
+        self.optional_borrowed_text(index)?
             .ok_or_else(|| self.invalid_type(index, ValueRef::Null))
     }
 
     /// Reads a time, in the canonical form when it can be understood.
     pub(crate) fn time(&self, index: usize) -> Result<String> {
-        Ok(timestamp::from_stored(self.text(index)?))
+        Ok(timestamp::from_stored(self.borrowed_text(index)?).into_owned())
     }
 
     /// Reads a counter; NULL, which version 1 allows, is 0.
@@ -83,8 +151,7 @@ impl<'row> RecordRow<'row> {
 
     /// Reads a text of a fixed set.
     pub(crate) fn member<T>(&self, index: usize, parse: impl Fn(&str) -> Result<T>) -> Result<T> {
-        parse(&self.text(index)?)
-            .map_err(|_| self.invalid(index, "a text outside the accepted ones"))
+        parse(self.borrowed_text(index)?).map_err(|_| self.not_a_member(index))
     }
 }
 
@@ -94,14 +161,17 @@ mod tests {
     use crate::record::SessionStatus;
     use rusqlite::Connection;
 
-    const COLUMNS: &[&str] = &["c"];
+    const TABLE: Table = Table {
+        name: "t",
+        columns: &[Column("c", Meaning::Text)],
+    };
 
     fn read<T>(sql: &str, read: impl Fn(&RecordRow<'_>) -> Result<T>) -> Result<T> {
         let connection = Connection::open_in_memory().unwrap();
         let mut statement = connection.prepare(sql).unwrap();
         let mut rows = statement.query([]).unwrap();
         let row = rows.next().unwrap().unwrap();
-        read(&RecordRow::new(row, "t", COLUMNS))
+        read(&RecordRow::new(row, &TABLE))
     }
 
     #[test]
@@ -141,5 +211,55 @@ mod tests {
             read("SELECT '2026-01-31 12:00:00'", |row| row.time(0)).unwrap(),
             "2026-01-31T12:00:00.000Z"
         );
+    }
+
+    #[test]
+    fn cells_are_read_by_their_meaning() {
+        const MIXED: Table = Table {
+            name: "mixed",
+            columns: &[
+                Column("a", Meaning::Text),
+                Column("b", Meaning::OptionalText),
+                Column("c", Meaning::Time),
+                Column("d", Meaning::Counter),
+                Column("e", Meaning::Member(|text| text == "x")),
+            ],
+        };
+        let connection = Connection::open_in_memory().unwrap();
+        let first_problem = |sql: &str| {
+            let mut statement = connection.prepare(sql).unwrap();
+            let mut rows = statement.query([]).unwrap();
+            let row = RecordRow::new(rows.next().unwrap().unwrap(), &MIXED);
+            row.cells().find_map(Result::err).map(|e| e.to_string())
+        };
+        let mut statement = connection
+            .prepare("SELECT 'é', NULL, '2026-01-31 12:00:00', NULL, 'x'")
+            .unwrap();
+        let mut rows = statement.query([]).unwrap();
+        let row = RecordRow::new(rows.next().unwrap().unwrap(), &MIXED);
+        let cells: Vec<_> = row.cells().map(Result::unwrap).collect();
+        assert_eq!(
+            cells,
+            [
+                Cell::Text("é".into()),
+                Cell::Absent,
+                Cell::Text("2026-01-31T12:00:00.000Z".into()),
+                Cell::Counter(0),
+                Cell::Text("x".into()),
+            ]
+        );
+        for (sql, problem) in [
+            ("SELECT NULL, NULL, '', 0, 'x'", "mixed.a holds NULL"),
+            ("SELECT '', 1, '', 0, 'x'", "mixed.b holds an integer"),
+            ("SELECT '', NULL, x'', 0, 'x'", "mixed.c holds a blob"),
+            ("SELECT '', NULL, '', '1', 'x'", "mixed.d holds a text"),
+            (
+                "SELECT '', NULL, '', 0, 'y'",
+                "mixed.e holds a text outside",
+            ),
+        ] {
+            let found = first_problem(sql).unwrap();
+            assert!(found.starts_with(problem), "{found}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use jiff::{Timestamp, civil::DateTime, fmt::temporal::DateTimePrinter, tz::Offset};
+use std::borrow::Cow;
 
 const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
@@ -35,11 +36,11 @@ pub(crate) fn normalize(field: &str, text: &str) -> Result<String> {
 }
 
 /// Reads a stored time back: canonical when it can be understood, else the text as it stands.
-pub(crate) fn from_stored(text: String) -> String {
+pub(crate) fn from_stored(text: &str) -> Cow<'_, str> {
     if text.len() == CANONICAL_BYTES && text.ends_with('Z') {
-        return text;
+        return text.into();
     }
-    parse(&text).unwrap_or(text)
+    parse(text).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 fn parse(text: &str) -> Option<String> {
@@ -103,12 +104,12 @@ mod tests {
     #[test]
     fn stored_text_is_read_as_iso_when_it_can_be() {
         assert_eq!(
-            from_stored("2026-01-31 12:00:00".into()),
+            from_stored("2026-01-31 12:00:00"),
             "2026-01-31T12:00:00.000Z"
         );
-        assert_eq!(from_stored("yesterday".into()), "yesterday");
+        assert_eq!(from_stored("yesterday"), "yesterday");
         let now = now();
-        assert_eq!(from_stored(now.clone()), now);
+        assert_eq!(from_stored(&now), now);
         assert_eq!(now.len(), CANONICAL_BYTES);
     }
 }

@@ -1,31 +1,41 @@
 //! Owns the table `file_hashes`: which contents are uploaded already.
 
+use super::visit::{self, Visit};
 use crate::error::Result;
+use crate::page::{Cursor, Page};
 use crate::record::{
-    FileHash, NewFileHash, OnConflict, UploadService, check_counter, check_not_empty,
+    Added, FileHash, NewFileHash, OnConflict, UploadService, check_counter, check_not_empty,
 };
-use crate::record_row::RecordRow;
+use crate::record_row::{Column, Meaning, RecordRow, Table};
 use crate::timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
 /// The columns in the order in which every statement here reads and writes them.
-const COLUMNS: &[&str] = &[
-    "hash",
-    "file_path",
-    "file_name",
-    "file_size",
-    "mime_type",
-    "upload_service",
-    "upload_id",
-    "chat_id",
-    "uploaded_at",
-];
+const TABLE: &Table = &Table {
+    name: "file_hashes",
+    columns: &[
+        Column("hash", Meaning::Text),
+        Column("file_path", Meaning::Text),
+        Column("file_name", Meaning::Text),
+        Column("file_size", Meaning::Counter),
+        Column("mime_type", Meaning::Text),
+        Column("upload_service", Meaning::Member(UploadService::is_member)),
+        Column("upload_id", Meaning::OptionalText),
+        Column("chat_id", Meaning::Text),
+        Column("uploaded_at", Meaning::Time),
+    ],
+};
 
 macro_rules! select {
     ($rest:literal) => {
+        select!("", $rest)
+    };
+    ($more:literal, $rest:literal) => {
         concat!(
             "SELECT hash, file_path, file_name, file_size, mime_type, upload_service, upload_id, \
-             chat_id, uploaded_at FROM file_hashes ",
+             chat_id, uploaded_at",
+            $more,
+            " FROM file_hashes ",
             $rest
         )
     };
@@ -42,8 +52,7 @@ macro_rules! insert {
     };
 }
 
-fn read(row: &Row<'_>) -> Result<FileHash> {
-    let row = RecordRow::new(row, "file_hashes", COLUMNS);
+fn read(row: &RecordRow<'_>) -> Result<FileHash> {
     Ok(FileHash {
         hash: row.text(0)?,
         file_path: row.text(1)?,
@@ -57,17 +66,47 @@ fn read(row: &Row<'_>) -> Result<FileHash> {
     })
 }
 
-/// Records an uploaded file.
+/// What [`add`] writes, borrowed from whoever has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewRow<'a> {
+    pub(crate) hash: &'a str,
+    pub(crate) file_path: &'a str,
+    pub(crate) file_name: &'a str,
+    pub(crate) file_size: i64,
+    pub(crate) mime_type: &'a str,
+    pub(crate) upload_service: UploadService,
+    pub(crate) upload_id: Option<&'a str>,
+    pub(crate) chat_id: &'a str,
+    pub(crate) uploaded_at: Option<&'a str>,
+}
+
+impl<'a> From<&'a NewFileHash> for NewRow<'a> {
+    fn from(file: &'a NewFileHash) -> Self {
+        Self {
+            hash: &file.hash,
+            file_path: &file.file_path,
+            file_name: &file.file_name,
+            file_size: file.file_size,
+            mime_type: &file.mime_type,
+            upload_service: file.upload_service,
+            upload_id: file.upload_id.as_deref(),
+            chat_id: &file.chat_id,
+            uploaded_at: file.uploaded_at.as_deref(),
+        }
+    }
+}
+
+/// Records an uploaded file, and says whether a row was written.
 ///
 /// Replacing keeps the row's place in the order of insertion.
 pub(crate) fn add(
     connection: &Connection,
-    file: &NewFileHash,
+    file: &NewRow<'_>,
     on_conflict: OnConflict,
-) -> Result<()> {
-    let hash = check_not_empty("hash", &file.hash)?;
+) -> Result<Added> {
+    let hash = check_not_empty("hash", file.hash)?;
     let file_size = check_counter("file_size", file.file_size)?;
-    let uploaded_at = match &file.uploaded_at {
+    let uploaded_at = match file.uploaded_at {
         Some(text) => timestamp::normalize("uploaded_at", text)?,
         None => timestamp::now(),
     };
@@ -82,7 +121,7 @@ pub(crate) fn add(
              uploaded_at = excluded.uploaded_at"
         ),
     };
-    connection.prepare_cached(sql)?.execute(params![
+    let changed = connection.prepare_cached(sql)?.execute(params![
         hash,
         file.file_path,
         file.file_name,
@@ -93,33 +132,130 @@ pub(crate) fn add(
         file.chat_id,
         uploaded_at,
     ])?;
-    Ok(())
+    Ok(if changed == 0 {
+        Added::Ignored
+    } else {
+        Added::Written
+    })
 }
 
 /// Finds a file by its hash.
 pub(crate) fn get(connection: &Connection, hash: &str) -> Result<Option<FileHash>> {
+    visit_one(connection, hash, read)
+}
+
+/// Visits the file of a hash, if it is there.
+pub(crate) fn visit_one<T>(
+    connection: &Connection,
+    hash: &str,
+    visit: impl FnOnce(&RecordRow<'_>) -> Result<T>,
+) -> Result<Option<T>> {
     check_not_empty("hash", hash)?;
     let mut statement = connection.prepare_cached(select!("WHERE hash = ?1"))?;
     let mut rows = statement.query([hash])?;
-    rows.next()?.map(read).transpose()
+    let row = rows.next()?;
+    row.map(|row| visit(&RecordRow::new(row, TABLE)))
+        .transpose()
 }
 
 /// Says whether a hash is recorded.
 pub(crate) fn exists(connection: &Connection, hash: &str) -> Result<bool> {
     check_not_empty("hash", hash)?;
-    let mut statement = connection.prepare_cached("SELECT 1 FROM file_hashes WHERE hash = ?1")?;
+    let mut statement = connection.prepare_cached(EXISTS)?;
     Ok(statement.exists([hash])?)
+}
+
+const EXISTS: &str = "SELECT 1 FROM file_hashes WHERE hash = ?1";
+
+/// Says of each of many hashes whether it is recorded.
+///
+/// They are looked up in the order of the index: neighbours are on the same pages.
+pub(crate) fn find_uploaded(connection: &Connection, hashes: &[&str]) -> Result<Vec<bool>> {
+    let mut order = Vec::with_capacity(hashes.len());
+    for (index, hash) in hashes.iter().enumerate() {
+        check_not_empty(&format!("hashes[{index}]"), hash)?;
+        order.push((leading_bytes(hash), index));
+    }
+    order.sort_unstable_by(|(left, a), (right, b)| {
+        left.cmp(right).then_with(|| hashes[*a].cmp(hashes[*b]))
+    });
+    let mut statement = connection.prepare_cached(EXISTS)?;
+    let mut found = vec![false; hashes.len()];
+    for (_, index) in order {
+        found[index] = statement.exists([hashes[index]])?;
+    }
+    Ok(found)
+}
+
+/// A text's first bytes as a number that sorts as they do.
+fn leading_bytes(text: &str) -> u64 {
+    let mut bytes = [0; 8];
+    let length = text.len().min(8);
+    bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+    u64::from_be_bytes(bytes)
 }
 
 /// Lists a chat's files in the order of their insertion.
 pub(crate) fn find_by_chat(connection: &Connection, chat_id: &str) -> Result<Vec<FileHash>> {
-    let mut statement = connection.prepare_cached(select!("WHERE chat_id = ?1 ORDER BY rowid"))?;
-    let mut rows = statement.query([chat_id])?;
     let mut files = Vec::new();
-    while let Some(row) = rows.next()? {
-        files.push(read(row)?);
-    }
+    visit_by_chat(connection, chat_id, visit::collect(&mut files, read))?;
     Ok(files)
+}
+
+/// Visits a chat's files in the order of their insertion.
+pub(crate) fn visit_by_chat(
+    connection: &Connection,
+    chat_id: &str,
+    visit: impl Visit,
+) -> Result<()> {
+    let mut statement = connection.prepare_cached(select!("WHERE chat_id = ?1 ORDER BY rowid"))?;
+    visit::visit_all(statement.query([chat_id])?, TABLE, visit)
+}
+
+/// Reads a page of a chat's files, or of all, in the order of their insertion.
+pub(crate) fn page(
+    connection: &Connection,
+    chat_id: Option<&str>,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<FileHash>> {
+    let mut records = Vec::new();
+    let visit = visit::collect(&mut records, read);
+    let next = visit_page(connection, chat_id, after, limit, visit)?;
+    Ok(Page { records, next })
+}
+
+/// Visits a page of a chat's files, or of all, in the order of their insertion; answers where the
+/// next page begins.
+pub(crate) fn visit_page(
+    connection: &Connection,
+    chat_id: Option<&str>,
+    after: Option<&Cursor>,
+    limit: usize,
+    visit: impl Visit,
+) -> Result<Option<Cursor>> {
+    let sql = "SELECT rowid FROM file_hashes WHERE hash = ?1";
+    let place = after.map(|cursor| visit::find_place(connection, sql, cursor, "file hash"));
+    let after = place.transpose()?.map_or(i64::MIN, |place| place.rowid);
+    let limit_in_sql = visit::sql_limit(limit);
+    let mut statement;
+    let rows = match chat_id {
+        Some(chat_id) => {
+            statement = connection.prepare_cached(select!(
+                ", rowid",
+                "WHERE chat_id = ?1 AND rowid > ?2 ORDER BY rowid LIMIT ?3"
+            ))?;
+            statement.query(params![chat_id, after, limit_in_sql])?
+        }
+        None => {
+            statement = connection.prepare_cached(select!(
+                ", rowid",
+                "WHERE rowid > ?1 ORDER BY rowid LIMIT ?2"
+            ))?;
+            statement.query([after, limit_in_sql])?
+        }
+    };
+    visit::visit_page(rows, TABLE, limit, visit)
 }
 
 /// Forgets a hash, if it is there.

@@ -5,11 +5,13 @@
 
 use crate::error::Error;
 
+pub(crate) mod batch;
 pub(crate) mod file_hash;
 pub(crate) mod session;
 pub(crate) mod setting;
 pub(crate) mod stats;
 pub(crate) mod upload_error;
+mod visit;
 
 pub(crate) use setting::{read_last_vacuum, write_last_vacuum};
 

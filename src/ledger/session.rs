@@ -1,31 +1,36 @@
 //! Owns the table `upload_sessions`.
 
+use super::visit::{self, Visit};
 use crate::error::{Error, Result};
+use crate::page::{Cursor, Page};
 use crate::record::{
     MAX_SAFE_INTEGER, NewSession, SessionChanges, SessionDeltas, SessionStatus, UploadSession,
     check_counter, check_not_empty,
 };
-use crate::record_row::RecordRow;
+use crate::record_row::{Column, Meaning, RecordRow, Table};
 use crate::timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
 /// The columns in the order in which every statement here reads and writes them.
-const COLUMNS: &[&str] = &[
-    "id",
-    "chat_id",
-    "chat_name",
-    "start_time",
-    "last_update",
-    "total_files",
-    "processed_files",
-    "success_count",
-    "error_count",
-    "duplicate_count",
-    "status",
-    "last_processed_file",
-    "created_at",
-];
+const TABLE: &Table = &Table {
+    name: "upload_sessions",
+    columns: &[
+        Column("id", Meaning::Text),
+        Column("chat_id", Meaning::Text),
+        Column("chat_name", Meaning::Text),
+        Column("start_time", Meaning::Time),
+        Column("last_update", Meaning::Time),
+        Column("total_files", Meaning::Counter),
+        Column("processed_files", Meaning::Counter),
+        Column("success_count", Meaning::Counter),
+        Column("error_count", Meaning::Counter),
+        Column("duplicate_count", Meaning::Counter),
+        Column("status", Meaning::Member(SessionStatus::is_member)),
+        Column("last_processed_file", Meaning::OptionalText),
+        Column("created_at", Meaning::Time),
+    ],
+};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -38,18 +43,42 @@ macro_rules! select {
     };
 }
 
-/// Newest first. SQLite's own form of a time has a space where ISO 8601 has a `T`: with that
-/// levelled, both sort together; sessions of one moment go by the order of their creation.
+/// What sessions are listed by, before their row id. SQLite's own form of a time has a space
+/// where ISO 8601 has a `T`: with that levelled, both sort together.
+macro_rules! sort {
+    () => {
+        "replace(start_time, ' ', 'T')"
+    };
+}
+
+/// Newest first; sessions of one moment go by the order of their creation.
 macro_rules! newest_first {
     () => {
-        "ORDER BY replace(start_time, ' ', 'T') DESC, rowid DESC"
+        concat!("ORDER BY ", sort!(), " DESC, rowid DESC")
+    };
+}
+
+macro_rules! select_page {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, chat_id, chat_name, start_time, last_update, total_files, processed_files, \
+             success_count, error_count, duplicate_count, status, last_processed_file, created_at, \
+             rowid, ",
+            sort!(),
+            " FROM upload_sessions WHERE ",
+            $condition,
+            "(?1 IS NULL OR (",
+            sort!(),
+            ", rowid) < (?1, ?2)) ",
+            newest_first!(),
+            " LIMIT ?3"
+        )
     };
 }
 
 const RECORD: &str = "upload session";
 
-fn read(row: &Row<'_>) -> Result<UploadSession> {
-    let row = RecordRow::new(row, "upload_sessions", COLUMNS);
+fn read(row: &RecordRow<'_>) -> Result<UploadSession> {
     Ok(UploadSession {
         id: row.text(0)?,
         chat_id: row.text(1)?,
@@ -106,9 +135,20 @@ pub(crate) fn create(connection: &Connection, session: &NewSession) -> Result<St
 
 /// Finds a session.
 pub(crate) fn get(connection: &Connection, id: &str) -> Result<Option<UploadSession>> {
+    visit_one(connection, id, read)
+}
+
+/// Visits a session, if it is there.
+pub(crate) fn visit_one<T>(
+    connection: &Connection,
+    id: &str,
+    visit: impl FnOnce(&RecordRow<'_>) -> Result<T>,
+) -> Result<Option<T>> {
     let mut statement = connection.prepare_cached(select!("WHERE id = ?1"))?;
     let mut rows = statement.query([id])?;
-    rows.next()?.map(read).transpose()
+    let row = rows.next()?;
+    row.map(|row| visit(&RecordRow::new(row, TABLE)))
+        .transpose()
 }
 
 /// Lists sessions, of one status or of all, newest first.
@@ -116,8 +156,19 @@ pub(crate) fn list(
     connection: &Connection,
     status: Option<SessionStatus>,
 ) -> Result<Vec<UploadSession>> {
+    let mut sessions = Vec::new();
+    visit_all(connection, status, visit::collect(&mut sessions, read))?;
+    Ok(sessions)
+}
+
+/// Visits sessions, of one status or of all, newest first.
+pub(crate) fn visit_all(
+    connection: &Connection,
+    status: Option<SessionStatus>,
+    visit: impl Visit,
+) -> Result<()> {
     let mut statement;
-    let mut rows = match status {
+    let rows = match status {
         Some(status) => {
             statement = connection
                 .prepare_cached(concat!(select!("WHERE status = ?1 "), newest_first!()))?;
@@ -128,11 +179,54 @@ pub(crate) fn list(
             statement.query([])?
         }
     };
-    let mut sessions = Vec::new();
-    while let Some(row) = rows.next()? {
-        sessions.push(read(row)?);
-    }
-    Ok(sessions)
+    visit::visit_all(rows, TABLE, visit)
+}
+
+/// Reads a page of sessions, of one status or of all, newest first.
+pub(crate) fn page(
+    connection: &Connection,
+    status: Option<SessionStatus>,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<UploadSession>> {
+    let mut records = Vec::new();
+    let visit = visit::collect(&mut records, read);
+    let next = visit_page(connection, status, after, limit, visit)?;
+    Ok(Page { records, next })
+}
+
+/// Visits a page of sessions, of one status or of all, newest first; answers where the next page
+/// begins.
+pub(crate) fn visit_page(
+    connection: &Connection,
+    status: Option<SessionStatus>,
+    after: Option<&Cursor>,
+    limit: usize,
+    visit: impl Visit,
+) -> Result<Option<Cursor>> {
+    const PLACE: &str = concat!(
+        "SELECT rowid, ",
+        sort!(),
+        " FROM upload_sessions WHERE id = ?1"
+    );
+    let place = after.map(|cursor| visit::find_place(connection, PLACE, cursor, RECORD));
+    let (sort, rowid) = match place.transpose()? {
+        Some(place) => (Some(place.sort), place.rowid),
+        None => (None, 0),
+    };
+    let limit_in_sql = visit::sql_limit(limit);
+    let mut statement;
+    let rows = match status {
+        Some(status) => {
+            statement = connection.prepare_cached(select_page!("status = ?4 AND "))?;
+            statement.query(params![sort, rowid, limit_in_sql, status.as_str()])?
+        }
+        None => {
+            statement = connection.prepare_cached(select_page!(""))?;
+            statement.query(params![sort, rowid, limit_in_sql])?
+        }
+    };
+    visit::visit_page(rows, TABLE, limit, visit)
 }
 
 /// Sets the given columns of a session, and `last_update` to now unless it is among them.

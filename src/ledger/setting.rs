@@ -2,20 +2,27 @@
 //!
 //! One key is reserved for the package itself; callers neither see nor touch it.
 
+use super::visit::{self, Visit};
 use crate::error::{Error, Result};
 use crate::record::ConfigRecord;
-use crate::record_row::RecordRow;
+use crate::record_row::{Column, Meaning, RecordRow, Table};
 use crate::timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, params};
 
 /// The reserved key, under which the time of the last `vacuum` is kept.
 const LAST_VACUUM_KEY: &str = "__whatsapp_uploader_last_vacuum";
 
 /// The columns in the order in which every statement here reads and writes them.
-const COLUMNS: &[&str] = &["key", "value", "updated_at"];
+const TABLE: &Table = &Table {
+    name: "config",
+    columns: &[
+        Column("key", Meaning::Text),
+        Column("value", Meaning::Text),
+        Column("updated_at", Meaning::Time),
+    ],
+};
 
-fn read(row: &Row<'_>) -> Result<ConfigRecord> {
-    let row = RecordRow::new(row, "config", COLUMNS);
+fn read(row: &RecordRow<'_>) -> Result<ConfigRecord> {
     Ok(ConfigRecord {
         key: row.text(0)?,
         value: row.text(1)?,
@@ -73,21 +80,25 @@ pub(crate) fn delete(connection: &Connection, key: &str) -> Result<()> {
 
 /// Lists all settings by key.
 pub(crate) fn list(connection: &Connection) -> Result<Vec<ConfigRecord>> {
+    let mut records = Vec::new();
+    visit_all(connection, visit::collect(&mut records, read))?;
+    Ok(records)
+}
+
+/// Visits all settings by key.
+pub(crate) fn visit_all(connection: &Connection, visit: impl Visit) -> Result<()> {
     let mut statement = connection
         .prepare_cached("SELECT key, value, updated_at FROM config WHERE key <> ?1 ORDER BY key")?;
-    let mut rows = statement.query([LAST_VACUUM_KEY])?;
-    let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
-        records.push(read(row)?);
-    }
-    Ok(records)
+    visit::visit_all(statement.query([LAST_VACUUM_KEY])?, TABLE, visit)
 }
 
 fn select(connection: &Connection, key: &str) -> Result<Option<String>> {
     let mut statement =
         connection.prepare_cached("SELECT key, value, updated_at FROM config WHERE key = ?1")?;
-    let record = statement.query_row([key], |row| Ok(read(row))).optional()?;
-    Ok(record.transpose()?.map(|record| record.value))
+    let mut rows = statement.query([key])?;
+    let row = rows.next()?;
+    row.map(|row| read(&RecordRow::new(row, TABLE)).map(|record| record.value))
+        .transpose()
 }
 
 fn write(connection: &Connection, key: &str, json: &str) -> Result<()> {

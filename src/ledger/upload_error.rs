@@ -1,24 +1,41 @@
 //! Owns the table `upload_errors`: what failed, where, and how often it was tried again.
 
+use super::visit::{self, Visit};
 use crate::error::{Error, Result};
+use crate::page::{Cursor, Page};
 use crate::record::{MAX_SAFE_INTEGER, NewUploadError, UploadError, check_counter};
-use crate::record_row::RecordRow;
+use crate::record_row::{Column, Meaning, RecordRow, Table};
 use crate::timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// The columns in the order in which every statement here reads them.
-const COLUMNS: &[&str] = &[
-    "id",
-    "session_id",
-    "file_path",
-    "error_type",
-    "error_message",
-    "retry_count",
-    "timestamp",
-];
+const TABLE: &Table = &Table {
+    name: "upload_errors",
+    columns: &[
+        Column("id", Meaning::Counter),
+        Column("session_id", Meaning::Text),
+        Column("file_path", Meaning::Text),
+        Column("error_type", Meaning::Text),
+        Column("error_message", Meaning::Text),
+        Column("retry_count", Meaning::Counter),
+        Column("timestamp", Meaning::Time),
+    ],
+};
 
-fn read(row: &Row<'_>) -> Result<UploadError> {
-    let row = RecordRow::new(row, "upload_errors", COLUMNS);
+macro_rules! select {
+    ($more:literal, $rest:literal) => {
+        concat!(
+            "SELECT id, session_id, file_path, error_type, error_message, retry_count, timestamp",
+            $more,
+            " FROM upload_errors ",
+            $rest
+        )
+    };
+}
+
+const RECORD: &str = "upload error";
+
+fn read(row: &RecordRow<'_>) -> Result<UploadError> {
     Ok(UploadError {
         id: row.counter(0)?,
         session_id: row.text(1)?,
@@ -30,8 +47,30 @@ fn read(row: &Row<'_>) -> Result<UploadError> {
     })
 }
 
+/// What [`log`] writes, borrowed from whoever has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewRow<'a> {
+    pub(crate) session_id: &'a str,
+    pub(crate) file_path: &'a str,
+    pub(crate) error_type: &'a str,
+    pub(crate) error_message: &'a str,
+    pub(crate) retry_count: i64,
+}
+
+impl<'a> From<&'a NewUploadError> for NewRow<'a> {
+    fn from(error: &'a NewUploadError) -> Self {
+        Self {
+            session_id: &error.session_id,
+            file_path: &error.file_path,
+            error_type: &error.error_type,
+            error_message: &error.error_message,
+            retry_count: error.retry_count,
+        }
+    }
+}
+
 /// Logs an error and returns its id.
-pub(crate) fn log(connection: &Connection, error: &NewUploadError) -> Result<i64> {
+pub(crate) fn log(connection: &Connection, error: &NewRow<'_>) -> Result<i64> {
     let retry_count = check_counter("retry_count", error.retry_count)?;
     let id = connection
         .prepare_cached(
@@ -51,16 +90,64 @@ pub(crate) fn log(connection: &Connection, error: &NewUploadError) -> Result<i64
 
 /// Lists a session's errors by id.
 pub(crate) fn list(connection: &Connection, session_id: &str) -> Result<Vec<UploadError>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, session_id, file_path, error_type, error_message, retry_count, timestamp \
-         FROM upload_errors WHERE session_id = ?1 ORDER BY id",
-    )?;
-    let mut rows = statement.query([session_id])?;
     let mut errors = Vec::new();
-    while let Some(row) = rows.next()? {
-        errors.push(read(row)?);
-    }
+    visit_session(connection, session_id, visit::collect(&mut errors, read))?;
     Ok(errors)
+}
+
+/// Visits a session's errors by id.
+pub(crate) fn visit_session(
+    connection: &Connection,
+    session_id: &str,
+    visit: impl Visit,
+) -> Result<()> {
+    let mut statement =
+        connection.prepare_cached(select!("", "WHERE session_id = ?1 ORDER BY id"))?;
+    visit::visit_all(statement.query([session_id])?, TABLE, visit)
+}
+
+/// Reads a page of a session's errors, or of all, by id.
+pub(crate) fn page(
+    connection: &Connection,
+    session_id: Option<&str>,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<UploadError>> {
+    let mut records = Vec::new();
+    let visit = visit::collect(&mut records, read);
+    let next = visit_page(connection, session_id, after, limit, visit)?;
+    Ok(Page { records, next })
+}
+
+/// Visits a page of a session's errors, or of all, by id; answers where the next page begins.
+pub(crate) fn visit_page(
+    connection: &Connection,
+    session_id: Option<&str>,
+    after: Option<&Cursor>,
+    limit: usize,
+    visit: impl Visit,
+) -> Result<Option<Cursor>> {
+    // A key is a text; the column's affinity makes an integer of it.
+    let sql = "SELECT id FROM upload_errors WHERE id = ?1";
+    let place = after.map(|cursor| visit::find_place(connection, sql, cursor, RECORD));
+    let after = place.transpose()?.map_or(i64::MIN, |place| place.rowid);
+    let limit_in_sql = visit::sql_limit(limit);
+    let mut statement;
+    let rows = match session_id {
+        Some(session_id) => {
+            statement = connection.prepare_cached(select!(
+                ", id",
+                "WHERE session_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+            ))?;
+            statement.query(params![session_id, after, limit_in_sql])?
+        }
+        None => {
+            statement =
+                connection.prepare_cached(select!(", id", "WHERE id > ?1 ORDER BY id LIMIT ?2"))?;
+            statement.query([after, limit_in_sql])?
+        }
+    };
+    visit::visit_page(rows, TABLE, limit, visit)
 }
 
 /// Counts one more retry of an error and returns the new count.
@@ -84,9 +171,7 @@ pub(crate) fn increment_retry_count(connection: &Connection, id: i64) -> Result<
             "is at its largest, 2^53-1; nothing was changed",
         )
     } else {
-        Error::NotFound {
-            record: "upload error",
-        }
+        Error::NotFound { record: RECORD }
     })
 }
 

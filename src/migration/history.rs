@@ -5,17 +5,22 @@
 use crate::error::Result;
 use crate::migration::v1;
 use crate::record::SchemaVersion;
-use crate::record_row::RecordRow;
+use crate::record_row::{Column, Meaning, RecordRow, Table};
 use crate::timestamp;
 use rusqlite::{Connection, params};
 
-const TABLE: &str = "schema_migrations";
-
-const COLUMNS: &[&str] = &["version", "applied_at", "description"];
+const TABLE: &Table = &Table {
+    name: "schema_migrations",
+    columns: &[
+        Column("version", Meaning::Counter),
+        Column("applied_at", Meaning::Time),
+        Column("description", Meaning::OptionalText),
+    ],
+};
 
 /// Makes the table, in version 1's form, when it is not there.
 pub(crate) fn create_table(connection: &Connection) -> Result<()> {
-    v1::create_object(connection, TABLE)
+    v1::create_object(connection, TABLE.name)
 }
 
 /// Reads the history, oldest version first; a file without the table has none.
@@ -29,10 +34,11 @@ pub(crate) fn read_history(connection: &Connection) -> Result<Vec<SchemaVersion>
     let mut rows = statement.query([])?;
     let mut history = Vec::new();
     while let Some(row) = rows.next()? {
-        let row = RecordRow::new(row, TABLE, COLUMNS);
+        let row = RecordRow::new(row, TABLE);
         history.push(SchemaVersion {
             version: row.counter(0)?,
-            applied_at: timestamp::from_stored(row.optional_text(1)?.unwrap_or_default()),
+            applied_at: timestamp::from_stored(&row.optional_text(1)?.unwrap_or_default())
+                .into_owned(),
             description: row.optional_text(2)?,
         });
     }
@@ -50,7 +56,7 @@ pub(crate) fn read_versions(connection: &Connection) -> Result<Vec<i64>> {
     let mut rows = statement.query([])?;
     let mut versions = Vec::new();
     while let Some(row) = rows.next()? {
-        versions.push(RecordRow::new(row, TABLE, COLUMNS).counter(0)?);
+        versions.push(RecordRow::new(row, TABLE).counter(0)?);
     }
     Ok(versions)
 }
@@ -58,7 +64,7 @@ pub(crate) fn read_versions(connection: &Connection) -> Result<Vec<i64>> {
 fn exists(connection: &Connection) -> Result<bool> {
     Ok(connection
         .prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?
-        .exists([TABLE])?)
+        .exists([TABLE.name])?)
 }
 
 /// Adds a version to the history.

@@ -10,6 +10,7 @@ use super::error::{Failure, call};
 use super::open_file::{OpenFile, Owner};
 use super::prepared::Prepared;
 use super::row_codec::{Codes, RowPacker};
+use super::run_many::Stage;
 use super::statement::{Cursor, Rest, ShapedRows, Workspace};
 use super::statement_cache::StatementCache;
 use super::value::Argument;
@@ -46,6 +47,7 @@ pub(super) struct OpenHandle {
     pub(super) rest: Option<Rest>,
     pub(super) cursors: Vec<(u64, Option<Cursor>)>,
     pub(super) last_cursor: u64,
+    pub(super) stage: Stage,
     pub(super) statements: StatementCache,
     pub(super) connection: rusqlite::Connection,
 }
@@ -56,6 +58,7 @@ impl OpenHandle {
             rest: None,
             cursors: Vec::new(),
             last_cursor: 0,
+            stage: Stage::default(),
             statements: StatementCache::new(),
             connection,
         }
@@ -113,13 +116,6 @@ pub struct StatementInfo {
     /// Whether it changes nothing.
     pub readonly: bool,
 }
-
-/// The functions of a connection: each takes a statement's number and its parameters.
-///
-/// Rows come as a string, with the codes where `initialize` was told, or as a chunk of their own;
-/// `null` says that the statement's number is unknown, and its text is to be prepared again.
-#[napi(object, object_from_js = false)]
-pub struct StatementFunctions {}
 
 /// Where a column comes from.
 #[napi(object, object_from_js = false)]
@@ -206,7 +202,7 @@ impl Connection {
     }
 
     /// Makes the functions that run statements (see `direct.rs`).
-    #[napi(ts_return_type = "StatementFunctions")]
+    #[napi(ts_return_type = "object")]
     pub fn functions(&self, env: &Env) -> napi::Result<Object<'static>> {
         Ok(Object::from_raw(
             env.raw(),
@@ -289,9 +285,17 @@ impl Connection {
 
     /// Says where a statement's columns come from.
     #[napi]
-    pub fn columns(&self, env: &Env, sql: Unknown<'_>) -> napi::Result<Vec<ColumnInfo>> {
-        let sql = call(env, "columns", || read_sql(sql))?;
-        self.run_on_handle(env, "columns", |handle| {
+    pub fn columns(
+        &self,
+        env: &Env,
+        sql: Unknown<'_>,
+        operation: String,
+    ) -> napi::Result<Vec<ColumnInfo>> {
+        let sql = call(env, &operation, || read_sql(sql))?;
+        call(env, &operation, || {
+            // It is asked for between the chunks of a result: their rest is not forgotten.
+            let handle = self.0.handle.borrow();
+            let handle = handle.as_ref().ok_or(Error::Closed)?;
             let statement = Prepared::new(&handle.connection, &sql)?;
             let columns = statement.columns().into_iter();
             Ok(columns

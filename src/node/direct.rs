@@ -54,10 +54,9 @@ pub(super) struct Arguments<'a> {
 impl Arguments<'_> {
     fn number(&self, index: usize) -> Result<f64, Failure> {
         let mut number = 0.0;
-        let value = self.values.get(index).copied().unwrap_or(ptr::null_mut());
         // SAFETY: the handles belong to the call that is running; Node-API refuses null.
         check(self.env, unsafe {
-            sys::napi_get_value_double(self.env, value, &raw mut number)
+            sys::napi_get_value_double(self.env, self.value(index), &raw mut number)
         })?;
         Ok(number)
     }
@@ -68,6 +67,20 @@ impl Arguments<'_> {
 
     pub(super) fn cursor(&self) -> Result<u64, Failure> {
         Ok(self.number(0)? as u64)
+    }
+
+    pub(super) fn batch(&self) -> Result<u64, Failure> {
+        Ok(self.number(1)? as u64)
+    }
+
+    /// An argument as it is; null when there are not so many.
+    pub(super) fn value(&self, index: usize) -> sys::napi_value {
+        self.values.get(index).copied().unwrap_or(ptr::null_mut())
+    }
+
+    /// An argument that may be left out.
+    pub(super) fn given(&self, index: usize) -> Option<sys::napi_value> {
+        self.values.get(index).copied()
     }
 
     pub(super) fn limit(&self) -> Result<usize, Failure> {
@@ -185,7 +198,7 @@ macro_rules! callback {
 
 /// Makes the object of a connection's functions.
 pub(super) fn functions(env: &Env, shared: &Rc<Shared>) -> napi::Result<sys::napi_value> {
-    use super::statement as work;
+    use super::{run_many, statement as work};
     let callbacks = [
         (c"get", callback!("get", work::get)),
         (c"all", callback!("all", work::all)),
@@ -194,6 +207,9 @@ pub(super) fn functions(env: &Env, shared: &Rc<Shared>) -> napi::Result<sys::nap
         (c"iterate", callback!("iterate", work::iterate)),
         (c"next", callback!("iterate", work::next)),
         (c"end", callback!("iterate", work::end)),
+        (c"stage", callback!("runMany", run_many::stage)),
+        (c"discard", callback!("runMany", run_many::discard)),
+        (c"runMany", callback!("runMany", run_many::run_many)),
     ];
     let mut object = ptr::null_mut();
     // SAFETY: the environment is that of the running call.

@@ -190,36 +190,47 @@ impl Prepared {
     ///
     /// `parameters` stays alive and unchanged until [`Prepared::reset`].
     pub(super) unsafe fn bind(&self, parameters: &Parameters) -> Result<()> {
-        let statement = self.0.as_ptr();
         for (index, value) in parameters.iter().enumerate() {
-            let index = index as c_int + 1;
-            // SAFETY: the statement is alive and not running; texts and bytes stay where they
-            // are, as the caller says, and their lengths are right. A blob's pointer is not
-            // null, even that of no bytes: null would bind NULL.
-            self.check(unsafe {
-                match value {
-                    Value::Null => ffi::sqlite3_bind_null(statement, index),
-                    Value::Integer(integer) => ffi::sqlite3_bind_int64(statement, index, integer),
-                    Value::Real(real) => ffi::sqlite3_bind_double(statement, index, real),
-                    Value::Text(text) => ffi::sqlite3_bind_text64(
-                        statement,
-                        index,
-                        text.as_ptr().cast(),
-                        text.len() as u64,
-                        ffi::SQLITE_STATIC(),
-                        ffi::SQLITE_UTF8 as u8,
-                    ),
-                    Value::Blob(bytes) => ffi::sqlite3_bind_blob64(
-                        statement,
-                        index,
-                        bytes.as_ptr().cast(),
-                        bytes.len() as u64,
-                        ffi::SQLITE_STATIC(),
-                    ),
-                }
-            })?;
+            // SAFETY: as the caller says.
+            unsafe { self.bind_value(index, value) }?;
         }
         Ok(())
+    }
+
+    /// Binds the parameter at an index, without copying it.
+    ///
+    /// # Safety
+    ///
+    /// What `value` borrows stays alive and unchanged until [`Prepared::reset`], or until the
+    /// parameter is bound again.
+    pub(super) unsafe fn bind_value(&self, index: usize, value: Value<'_>) -> Result<()> {
+        let statement = self.0.as_ptr();
+        let index = index as c_int + 1;
+        // SAFETY: the statement is alive and not running; texts and bytes stay where they are,
+        // as the caller says, and their lengths are right. A blob's pointer is not null, even
+        // that of no bytes: null would bind NULL.
+        self.check(unsafe {
+            match value {
+                Value::Null => ffi::sqlite3_bind_null(statement, index),
+                Value::Integer(integer) => ffi::sqlite3_bind_int64(statement, index, integer),
+                Value::Real(real) => ffi::sqlite3_bind_double(statement, index, real),
+                Value::Text(text) => ffi::sqlite3_bind_text64(
+                    statement,
+                    index,
+                    text.as_ptr().cast(),
+                    text.len() as u64,
+                    ffi::SQLITE_STATIC(),
+                    ffi::SQLITE_UTF8 as u8,
+                ),
+                Value::Blob(bytes) => ffi::sqlite3_bind_blob64(
+                    statement,
+                    index,
+                    bytes.as_ptr().cast(),
+                    bytes.len() as u64,
+                    ffi::SQLITE_STATIC(),
+                ),
+            }
+        })
     }
 
     /// Goes on to the next row; answers whether there is one.
@@ -230,6 +241,12 @@ impl Prepared {
             ffi::SQLITE_DONE => Ok(false),
             code => self.check(code).map(|()| false),
         }
+    }
+
+    /// Ends a run and keeps what is bound.
+    pub(super) fn rewind(&self) {
+        // SAFETY: the statement is alive. The answer repeats the last step's error.
+        unsafe { ffi::sqlite3_reset(self.0.as_ptr()) };
     }
 
     /// Ends a run, forgets what was bound, and lets go of the statement's locks.
@@ -257,29 +274,29 @@ impl Prepared {
         packer: &mut RowPacker,
         index: c_int,
     ) -> Result<std::result::Result<(), CellProblem>> {
-        let statement = self.0.as_ptr();
-        // SAFETY: the statement is alive and stands on a row; a text or blob stays where it is
-        // until its column is read in another way, and its bytes are copied at once.
+        // SAFETY: the statement is alive and stands on a row. `sqlite3_column_value` spares the
+        // checks of each `sqlite3_column_*`; its value is not protected against other threads,
+        // of which none uses this connection. A text or blob stays where it is until its value
+        // is read in another way, and its bytes are copied at once.
         Ok(unsafe {
-            match ffi::sqlite3_column_type(statement, index) {
-                ffi::SQLITE_INTEGER => {
-                    packer.push_integer(ffi::sqlite3_column_int64(statement, index))
-                }
+            let value = ffi::sqlite3_column_value(self.0.as_ptr(), index);
+            match ffi::sqlite3_value_type(value) {
+                ffi::SQLITE_INTEGER => packer.push_integer(ffi::sqlite3_value_int64(value)),
                 ffi::SQLITE_FLOAT => {
-                    packer.push_real(ffi::sqlite3_column_double(statement, index));
+                    packer.push_real(ffi::sqlite3_value_double(value));
                     Ok(())
                 }
                 ffi::SQLITE_TEXT => {
-                    let text = ffi::sqlite3_column_text(statement, index);
+                    let text = ffi::sqlite3_value_text(value);
                     if text.is_null() {
                         return self.check(ffi::SQLITE_NOMEM).map(Ok);
                     }
-                    let length = ffi::sqlite3_column_bytes(statement, index) as usize;
+                    let length = ffi::sqlite3_value_bytes(value) as usize;
                     packer.push_text(std::slice::from_raw_parts(text, length))
                 }
                 ffi::SQLITE_BLOB => {
-                    let bytes = ffi::sqlite3_column_blob(statement, index);
-                    let length = ffi::sqlite3_column_bytes(statement, index) as usize;
+                    let bytes = ffi::sqlite3_value_blob(value);
+                    let length = ffi::sqlite3_value_bytes(value) as usize;
                     if bytes.is_null() || length == 0 {
                         packer.push_blob(&[])
                     } else {

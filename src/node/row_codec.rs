@@ -7,7 +7,8 @@
 //! - the first code is the number of rows;
 //! - a code from 0 up is a text's end in the string, in UTF-16 units; it begins where the last
 //!   text ended;
-//! - [`NULL`] is NULL; at [`SMALL`] and below is the integer `SMALL - code`;
+//! - [`NULL`] is NULL; [`SAME`] is the text of the same column in the row above, which chats,
+//!   types and times often are; at [`SMALL`] and below is the integer `SMALL - code`;
 //! - any other code is followed by two more: [`INTEGER`] by the integer and 0, [`REAL`] and
 //!   [`BIGINT`] by the low and the high half of a double or a 64-bit integer, [`BLOB`] by where
 //!   the bytes begin among the chunk's blobs and how many they are.
@@ -17,6 +18,7 @@
 use crate::record::MAX_SAFE_INTEGER;
 use napi::bindgen_prelude::ToNapiValue;
 use napi::{check_status, sys};
+use std::ops::Range;
 use std::ptr;
 
 const NULL: i32 = -1;
@@ -24,6 +26,7 @@ const INTEGER: i32 = -2;
 const REAL: i32 = -3;
 const BIGINT: i32 = -4;
 const BLOB: i32 = -5;
+const SAME: i32 = -6;
 const SMALL: i32 = -8;
 
 /// How much text, or blob, a chunk holds before it is full. A slice of 13 characters or more
@@ -56,6 +59,9 @@ pub(crate) struct RowPacker {
     codes: Vec<i32>,
     blobs: Vec<u8>,
     big_integers: bool,
+    /// Where each column's text of the row above lies, if it has one.
+    above: Vec<Range<usize>>,
+    column: usize,
 }
 
 impl RowPacker {
@@ -67,6 +73,8 @@ impl RowPacker {
             codes: vec![0],
             blobs: Vec::new(),
             big_integers: false,
+            above: Vec::new(),
+            column: 0,
         }
     }
 
@@ -86,13 +94,26 @@ impl RowPacker {
         self.codes.push(0);
         self.units = 0;
         self.is_ascii = true;
+        self.above.clear();
+        self.column = 0;
     }
 
     pub(crate) fn push_null(&mut self) {
+        self.skip_text();
         self.codes.push(NULL);
     }
 
+    /// Notes that this column of this row is no text, which the row below could repeat.
+    fn skip_text(&mut self) {
+        match self.above.get_mut(self.column) {
+            Some(above) => *above = 0..0,
+            None => self.above.push(0..0),
+        }
+        self.column += 1;
+    }
+
     pub(crate) fn push_integer(&mut self, integer: i64) -> Result<(), CellProblem> {
+        self.skip_text();
         if self.big_integers {
             self.push_wide(BIGINT, integer as u64);
         } else if (0..=i64::from(i32::MAX + SMALL)).contains(&integer) {
@@ -100,7 +121,7 @@ impl RowPacker {
         } else if let Ok(integer) = i32::try_from(integer) {
             self.codes.extend_from_slice(&[INTEGER, integer, 0]);
         } else if integer.unsigned_abs() <= MAX_SAFE_INTEGER as u64 {
-            self.push_real(integer as f64);
+            self.push_wide(REAL, (integer as f64).to_bits());
         } else {
             return Err(CellProblem::Integer);
         }
@@ -108,6 +129,7 @@ impl RowPacker {
     }
 
     pub(crate) fn push_real(&mut self, real: f64) {
+        self.skip_text();
         self.push_wide(REAL, real.to_bits());
     }
 
@@ -117,6 +139,20 @@ impl RowPacker {
     }
 
     pub(crate) fn push_text(&mut self, text: &[u8]) -> Result<(), CellProblem> {
+        if self.column < self.above.len() {
+            // A text that is the same is as valid as the one above.
+            let above = &mut self.above[self.column];
+            if above.len() == text.len() && self.text[above.clone()] == *text && !text.is_empty() {
+                self.codes.push(SAME);
+                self.column += 1;
+                return Ok(());
+            }
+            *above = self.text.len()..self.text.len() + text.len();
+        } else {
+            self.above
+                .push(self.text.len()..self.text.len() + text.len());
+        }
+        self.column += 1;
         let units = if text.is_ascii() {
             text.len()
         } else {
@@ -139,6 +175,7 @@ impl RowPacker {
         else {
             return Err(CellProblem::Length);
         };
+        self.skip_text();
         self.blobs.extend_from_slice(bytes);
         self.codes.extend_from_slice(&[BLOB, start, length]);
         Ok(())
@@ -146,6 +183,7 @@ impl RowPacker {
 
     pub(crate) fn end_row(&mut self) {
         self.codes[0] += 1;
+        self.column = 0;
     }
 
     /// Says whether the chunk should be finished and another begun.
@@ -153,10 +191,6 @@ impl RowPacker {
         self.text.len() >= CHUNK_BYTES
             || self.codes.len() >= CHUNK_CODES
             || self.blobs.len() >= CHUNK_BYTES
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.codes[0] == 0
     }
 
     /// Gives what was packed as a chunk of its own; the packer can go on with the next.
@@ -263,11 +297,6 @@ impl PackedRows {
     /// Gives back the packer with what it holds.
     pub(super) fn into_packer(self) -> RowPacker {
         self.0
-    }
-
-    /// How many rows the chunk holds.
-    pub(crate) fn row_count(&self) -> usize {
-        self.0.codes[0] as usize
     }
 }
 
@@ -392,6 +421,52 @@ mod tests {
     }
 
     #[test]
+    fn a_text_like_the_one_above_is_not_said_again() {
+        let mut packer = RowPacker::new();
+        for row in [["ab", "x"], ["ab", "y"], ["ab", "y"], ["a", ""], ["a", ""]] {
+            for text in row {
+                packer.push_text(text.as_bytes()).unwrap();
+            }
+            packer.end_row();
+        }
+        packer.push_null();
+        packer.push_text(b"z").unwrap();
+        packer.end_row();
+        packer.push_text(b"a").unwrap();
+        packer.push_integer(1).unwrap();
+        packer.end_row();
+        packer.push_text(b"a").unwrap();
+        packer.push_text(b"z").unwrap();
+        packer.end_row();
+        assert_eq!(
+            packer.codes,
+            [
+                8,
+                2,
+                3,
+                SAME,
+                4,
+                SAME,
+                SAME,
+                5,
+                5,
+                SAME,
+                5,
+                NULL,
+                6,
+                7,
+                SMALL - 1,
+                SAME,
+                8
+            ]
+        );
+        assert_eq!(packer.text, b"abxyazaz");
+        let _ = packer.finish();
+        packer.push_text(b"a").unwrap();
+        assert_eq!(packer.codes, [0, 1], "the next chunk stands alone");
+    }
+
+    #[test]
     fn a_text_must_be_valid_utf8() {
         for bytes in [&b"\xff"[..], b"a\xc3", b"\xed\xa0\x80", b"\xc0\x80"] {
             assert_eq!(RowPacker::new().push_text(bytes), Err(CellProblem::Text));
@@ -412,13 +487,13 @@ mod tests {
     fn a_chunk_is_full_by_texts_codes_or_blobs_and_the_next_begins_empty() {
         let mut packer = RowPacker::new();
         packer.set_big_integers(true);
-        assert!(packer.is_empty() && !packer.is_full());
+        assert!(packer.codes == [0] && !packer.is_full());
         packer.push_text(&[b'x'; CHUNK_BYTES]).unwrap();
         packer.end_row();
         assert!(packer.is_full());
         let chunk = packer.finish();
-        assert_eq!(chunk.row_count(), 1);
-        assert!(packer.is_empty() && !packer.is_full());
+        assert_eq!(chunk.0.codes[0], 1);
+        assert!(packer.codes == [0] && !packer.is_full());
         packer.push_text("é".as_bytes()).unwrap();
         assert_eq!(packer.codes, [0, 1]);
         packer.push_blob(&[0; CHUNK_BYTES]).unwrap();

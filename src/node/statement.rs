@@ -18,6 +18,7 @@ use crate::record::MAX_SAFE_INTEGER;
 use crate::transaction;
 use napi::bindgen_prelude::ToNapiValue;
 use napi::{check_status, sys};
+use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::ptr;
 
@@ -139,7 +140,7 @@ struct Packed {
     shape: Option<Shape>,
 }
 
-fn gone() -> Error {
+pub(super) fn gone() -> Error {
     Error::Internal("a statement is gone".into())
 }
 
@@ -249,14 +250,14 @@ fn name_parameter(entry: &Entry, key: Key, index: usize, failure: Failure) -> Fa
     }
 }
 
-fn null(env: sys::napi_env) -> Answer {
+pub(super) fn null(env: sys::napi_env) -> Answer {
     let mut value = ptr::null_mut();
     // SAFETY: `env` is the environment of the running call.
     check(env, unsafe { sys::napi_get_null(env, &raw mut value) })?;
     Ok(value)
 }
 
-fn number(env: sys::napi_env, number: f64) -> Answer {
+pub(super) fn number(env: sys::napi_env, number: f64) -> Answer {
     let mut value = ptr::null_mut();
     // SAFETY: `env` is the environment of the running call.
     check(env, unsafe {
@@ -422,16 +423,27 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
             } else {
                 connection.changes()
             };
-            let id = connection.last_insert_rowid();
-            let id = row_id(id, id != before.1, key.big_integers)?;
-            shared.codes.write_wide([(changes as f64).to_bits(), id]);
-            Ok(())
+            write_changes(shared, connection, before.1, changes, key)
         })?;
         match done {
             Some(()) => Ok(ptr::null_mut()),
             None => null(arguments.env),
         }
     })
+}
+
+/// Writes what has changed where codes go; `before` is the last row id of before.
+pub(super) fn write_changes(
+    shared: &Shared,
+    connection: &Connection,
+    before: i64,
+    changes: u64,
+    key: Key,
+) -> Result<()> {
+    let id = connection.last_insert_rowid();
+    let id = row_id(id, id != before, key.big_integers)?;
+    shared.codes.write_wide([(changes as f64).to_bits(), id]);
+    Ok(())
 }
 
 /// The bits of a row id as JavaScript reads it.
