@@ -17,7 +17,7 @@
 #![allow(unsafe_code)]
 
 use super::error::Failure;
-use super::value::check;
+use super::value::{check, lone_surrogate, whole_number};
 use crate::error::{Error, Result};
 use napi::sys;
 use std::ptr;
@@ -38,7 +38,7 @@ const OTHER_KINDS: [&str; 5] = [
     "a symbol",
     "a function",
     "an object",
-    "a bigint beyond 64 bits",
+    "a bigint",
 ];
 
 /// A packed value.
@@ -54,6 +54,82 @@ pub(super) enum PackedValue<'a> {
     Torn,
     /// Anything else, called by its kind.
     Other(&'static str),
+}
+
+impl PackedValue<'_> {
+    /// Names its kind for people.
+    fn kind_name(self) -> &'static str {
+        match self {
+            Self::Undefined => "undefined",
+            Self::Null => "null",
+            Self::Number(_) => "a number",
+            Self::Integer(_) => "a bigint",
+            Self::Text(_) | Self::Torn => "a string",
+            Self::Blob(_) => "an object",
+            Self::Other(kind) => kind,
+        }
+    }
+}
+
+/// A packed value under the name by which an error calls it; it is read as an `Argument` is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field<'a> {
+    name: &'static str,
+    value: PackedValue<'a>,
+}
+
+impl<'a> Field<'a> {
+    pub(super) fn new(name: &'static str, value: PackedValue<'a>) -> Self {
+        Self { name, value }
+    }
+
+    fn refuse(self, expected: &str) -> Error {
+        let kind = self.value.kind_name();
+        Error::argument(self.name, format!("must be {expected}, not {kind}"))
+    }
+
+    fn is_absent(self) -> bool {
+        matches!(self.value, PackedValue::Undefined | PackedValue::Null)
+    }
+
+    /// Says whether a value was given at all, `null` included.
+    pub(super) fn is_given(self) -> bool {
+        self.value != PackedValue::Undefined
+    }
+
+    /// Reads a string.
+    pub(super) fn text(self) -> Result<&'a str> {
+        match self.value {
+            PackedValue::Text(text) => Ok(text),
+            PackedValue::Torn => Err(lone_surrogate(self.name)),
+            _ => Err(self.refuse("a string")),
+        }
+    }
+
+    /// Reads a string, or nothing.
+    pub(super) fn optional_text(self) -> Result<Option<&'a str>> {
+        if self.is_absent() {
+            return Ok(None);
+        }
+        self.text().map(Some)
+    }
+
+    /// Reads a whole number from 0 to 2^53-1.
+    pub(super) fn counter(self) -> Result<i64> {
+        match self.value {
+            PackedValue::Number(number) => whole_number(self.name, number, 0),
+            _ => Err(self.refuse("a number")),
+        }
+    }
+
+    /// Reads a whole number from 0 to 2^53-1, or 0 when nothing was given.
+    pub(super) fn counter_or_zero(self) -> Result<i64> {
+        if self.is_absent() {
+            Ok(0)
+        } else {
+            self.counter()
+        }
+    }
 }
 
 /// Many packed values.

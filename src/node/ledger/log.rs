@@ -4,6 +4,7 @@
 use super::Ledger;
 use crate::error::Result;
 use crate::maintenance::{self, LogKeeper};
+use crate::manager::DatabaseManager;
 use crate::node::error::{call, catch_panic, to_javascript};
 use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue};
@@ -44,11 +45,10 @@ impl Ledger {
     /// and so wait for the disk.
     #[napi]
     pub fn prepare_write(&self, env: &Env) -> napi::Result<i32> {
-        self.run(env, "write", |manager| {
-            self.release(manager)?;
+        call(env, "write", || {
+            let look = |manager: &DatabaseManager| maintenance::look_at_log(manager.connection());
             // What cannot be told here, the write itself will tell.
-            let (log_pages, moved_pages) =
-                maintenance::look_at_log(manager.connection()).unwrap_or((1, 0));
+            let (log_pages, moved_pages) = self.handle.with_writable(look).unwrap_or((1, 0));
             Ok(if log_pages <= moved_pages {
                 LOG_MUST_BEGIN
             } else {

@@ -4,19 +4,27 @@
 //! Arguments come one by one, in the order of `lib/record.js`: reading properties is cheap for
 //! JavaScript and dear for an addon. Nothing of the caller's runs while the handle is borrowed.
 
+mod batch;
 mod file_hash;
+mod function;
+mod handle;
+mod list;
 mod log;
+mod packing;
+mod page;
 mod session;
 mod setting;
 mod transaction;
 mod upload_error;
 
+use self::handle::Handle;
 use crate::config::DatabaseConfig;
 use crate::connection::Role;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::maintenance::{self, Upkeep};
 use crate::manager::DatabaseManager;
 use crate::node::config::read_config;
+use crate::node::environment;
 use crate::node::error::{Failure, call};
 use crate::node::interruption::Interruption;
 use crate::node::open_file::{OpenFile, Owner};
@@ -24,22 +32,20 @@ use crate::node::record::Record;
 use crate::node::task::Job;
 use crate::record::DatabaseStats;
 use napi::Env;
-use napi::bindgen_prelude::{AsyncTask, Unknown};
+use napi::bindgen_prelude::{AsyncTask, Object, Unknown};
 use napi_derive::napi;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// A handle on a ledger for an event loop: it never waits and never syncs by itself.
 #[napi]
 pub struct Ledger {
-    /// Before the manager: what still works on the file ends before the file is closed.
+    /// Before the handle: what still works on the file ends before the file is closed.
     upkeep: RefCell<Upkeep>,
-    manager: RefCell<Option<DatabaseManager>>,
+    handle: Arc<Handle>,
     config: DatabaseConfig,
     file: Arc<OpenFile>,
     owner: Owner,
-    /// The count of this process's commits when the snapshot that is held now was asked for.
-    snapshot: Cell<Option<u64>>,
 }
 
 /// Opens a ledger off the event loop; `reader` asks for a handle that never writes.
@@ -71,11 +77,10 @@ impl Ledger {
         };
         Ok(Self {
             upkeep: RefCell::new(Upkeep::new(config.clone())),
-            manager: RefCell::new(Some(manager)),
+            handle: Arc::new(Handle::new(manager, Arc::clone(&file))),
             file,
             owner: Owner::new(),
             config,
-            snapshot: Cell::new(None),
         })
     }
 
@@ -86,12 +91,7 @@ impl Ledger {
         operation: &str,
         work: impl FnOnce(&DatabaseManager) -> std::result::Result<T, Failure>,
     ) -> napi::Result<T> {
-        call(env, operation, || {
-            let manager = self.manager.borrow();
-            let manager = manager.as_ref().ok_or(Error::Closed)?;
-            self.renew_snapshot(manager)?;
-            work(manager)
-        })
+        call(env, operation, || self.handle.with(work))
     }
 
     /// Starts work off the event loop, through a connection of its own.
@@ -122,13 +122,20 @@ impl Drop for Ledger {
 
 #[napi]
 impl Ledger {
+    /// Makes the functions on records (see `function.rs`), which `lib/ledger.js` calls.
+    #[napi(ts_return_type = "import('./lib/ledger').LedgerFunctions")]
+    pub fn functions(&self, env: &Env) -> napi::Result<Object<'static>> {
+        let codes = environment::codes(env)?;
+        let functions = function::functions(env, &self.handle, codes)?;
+        Ok(Object::from_raw(env.raw(), functions))
+    }
+
     /// Closes the handle, off the event loop; `keep_log` leaves the log's last pages where they
     /// are, for whoever opens the file next.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close(&self, keep_log: bool) -> AsyncTask<Job<()>> {
         self.file.release(self.owner);
-        self.snapshot.set(None);
-        let manager = self.manager.borrow_mut().take();
+        let manager = self.handle.take();
         let upkeep = self.upkeep.replace(Upkeep::new(self.config.clone()));
         Job::start("disconnect", move || {
             drop(upkeep);
