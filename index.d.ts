@@ -268,6 +268,42 @@ export interface CallOptions {
   signal?: AbortSignalLike | null;
 }
 
+/** What became of one record of a batch; a rejection's reason is a {@link DatabaseError}. */
+export type BatchOutcome<T> = PromiseSettledResult<T>;
+
+/** One session's part of a batch. */
+export interface UploadSessionUpdate {
+  id: string;
+  changes: UploadSessionChanges;
+}
+
+/** How far an iteration goes. */
+export interface Iteration extends CallOptions {
+  /** At most so many records. @default all */
+  limit?: number;
+}
+
+export interface FileHashIteration extends Iteration {
+  /** Only this chat's. */
+  chat_id?: string;
+  /** Begin behind the file with this hash. */
+  after?: string;
+}
+
+export interface SessionIteration extends Iteration {
+  /** Only those of this status. */
+  status?: SessionStatus;
+  /** Begin behind the session with this id. */
+  after?: string;
+}
+
+export interface ErrorIteration extends Iteration {
+  /** Only this session's. */
+  session_id?: string;
+  /** Begin behind the error with this id. */
+  after?: number;
+}
+
 /** What a {@link DatabaseManager} tells of. */
 export interface DatabaseManagerEvents {
   checkpointError: DatabaseError;
@@ -330,6 +366,15 @@ export class DatabaseManager {
   incrementSession(id: string, deltas: UploadSessionDeltas, options?: CallOptions): Promise<void>;
   /** Lists sessions, of one status or of all, newest first. */
   listSessions(status?: SessionStatus, options?: CallOptions): Promise<UploadSession[]>;
+  /**
+   * Iterates over sessions, of one status or of all, newest first, page by page: nothing is held
+   * between pages, so a slow reader is in nobody's way.
+   *
+   * @throws {DatabaseError} `DB_NOT_FOUND` when there is no session `after`
+   */
+  iterateSessions(options?: SessionIteration): AsyncGenerator<UploadSession, void, undefined>;
+  /** Updates many sessions in one transaction, each with an outcome of its own, in their order. */
+  updateSessions(updates: readonly UploadSessionUpdate[], options?: CallOptions): Promise<BatchOutcome<void>[]>;
   /** Deletes a session with its errors, if it is there. */
   deleteSession(id: string, options?: CallOptions): Promise<void>;
 
@@ -343,6 +388,22 @@ export class DatabaseManager {
   getFileHash(hash: string, options?: CallOptions): Promise<FileHash | undefined>;
   /** Lists a chat's files in the order of their insertion. */
   findFileHashes(chatId: string, options?: CallOptions): Promise<FileHash[]>;
+  /** As {@link iterateSessions}, over files: of one chat or of all, in the order of their insertion. */
+  iterateFileHashes(options?: FileHashIteration): AsyncGenerator<FileHash, void, undefined>;
+  /**
+   * Records many files in one transaction, each with an outcome of its own, in their order: a bad
+   * record, or one whose hash is there, fails alone.
+   *
+   * @example
+   * const outcomes = await db.addFileHashes(files, { onConflict: 'ignore' });
+   * const failed = files.filter((_, index) => outcomes[index].status === 'rejected');
+   */
+  addFileHashes(
+    records: readonly NewFileHash[],
+    options?: AddFileHashOptions,
+  ): Promise<BatchOutcome<'added' | 'ignored'>[]>;
+  /** Says of each hash whether it is recorded, in the order asked. */
+  findUploaded(hashes: readonly string[], options?: CallOptions): Promise<Map<string, boolean>>;
   /** Forgets a hash, if it is there. */
   deleteFileHash(hash: string, options?: CallOptions): Promise<void>;
   /** Says whether a hash is recorded. */
@@ -352,6 +413,10 @@ export class DatabaseManager {
   logError(error: NewUploadError, options?: CallOptions): Promise<number>;
   /** Lists a session's errors by id. */
   getErrors(sessionId: string, options?: CallOptions): Promise<UploadError[]>;
+  /** As {@link iterateSessions}, over errors: of one session or of all, by id. */
+  iterateErrors(options?: ErrorIteration): AsyncGenerator<UploadError, void, undefined>;
+  /** Logs many errors in one transaction and returns their ids, each with an outcome of its own. */
+  logErrors(errors: readonly NewUploadError[], options?: CallOptions): Promise<BatchOutcome<number>[]>;
   /** Counts one more retry and returns the new count. @throws {DatabaseError} `DB_NOT_FOUND` */
   incrementRetryCount(errorId: number, options?: CallOptions): Promise<number>;
   /** Deletes a session's errors. */

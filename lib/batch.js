@@ -32,17 +32,17 @@ class Batch {
   #written = 0;
   #chunks;
   #failures;
-  #valueOf;
+  #toValue;
 
   /**
    * @param {PackedValues[]} chunks
    * @param {Map<number, unknown>} failures of records that could not be packed, by their index
-   * @param {(number: number) => T} valueOf what the addon's number says
+   * @param {(number: number) => T} toValue what the addon's number says
    */
-  constructor(chunks, failures, valueOf) {
+  constructor(chunks, failures, toValue) {
     this.#chunks = chunks;
     this.#failures = failures;
-    this.#valueOf = valueOf;
+    this.#toValue = toValue;
   }
 
   /** Whether there is nothing to write, or nothing more. */
@@ -71,7 +71,7 @@ class Batch {
       outcomes.push(
         Number.isNaN(number)
           ? { status: 'rejected', reason: errors[nextError++] }
-          : { status: 'fulfilled', value: this.#valueOf(number) },
+          : { status: 'fulfilled', value: this.#toValue(number) },
       );
     }
   }
@@ -96,9 +96,9 @@ class Batch {
  * @param {string} operation the public method
  * @param {unknown} records
  * @param {(record: unknown, name: string) => unknown[]} read gives a record's values
- * @param {(number: number) => T} valueOf
+ * @param {(number: number) => T} toValue
  */
-function packRecords(operation, records, read, valueOf) {
+function packRecords(operation, records, read, toValue) {
   requireArray(operation, 'records', records);
   /** @type {PackedValues[]} */
   const chunks = [];
@@ -125,7 +125,7 @@ function packRecords(operation, records, read, valueOf) {
     }
   }
   if (packed > 0) chunks.push(packer.finish());
-  return new Batch(chunks, failures, valueOf);
+  return new Batch(chunks, failures, toValue);
 }
 
 /** @param {unknown} records the argument of `addFileHashes` */

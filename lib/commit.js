@@ -67,29 +67,61 @@ function runSlice(queue, start, writer) {
 }
 
 /**
+ * @template T
+ * @typedef {object} Steps work that is done a piece at a time
+ * @property {boolean} isDone
+ * @property {(ledger: Ledger) => void} next
+ * @property {() => T} finish says what came of it
+ */
+
+/**
  * Runs steps in the open transaction, in as many turns of the loop as they need, and commits.
  *
  * @template T
  * @param {Ledger} writer
  * @param {string} operation
- * @param {((ledger: Ledger) => T)[]} steps
- * @param {() => Promise<void> | undefined} pause
- * @param {AbortSignal} [signal]
+ * @param {Steps<T>} steps
+ * @param {{
+ *   pause: () => Promise<void> | undefined,
+ *   acknowledge: () => Promise<void> | undefined,
+ *   signal: AbortSignal | undefined,
+ * }} options `acknowledge` says what the commit waits for
+ * @returns {Promise<T>}
  */
-async function runSteps(writer, operation, steps, pause, signal) {
-  const values = [];
+async function runSteps(writer, operation, steps, { pause, acknowledge, signal }) {
   try {
-    for (const step of steps) {
+    while (!steps.isDone) {
       await pause();
       if (signal?.aborted) throw aborted(operation, signal.reason);
-      values.push(step(writer));
+      steps.next(writer);
     }
     writer.commit();
   } catch (error) {
     writer.rollBack();
     throw error;
   }
-  return values;
+  await acknowledge();
+  return steps.finish();
+}
+
+/**
+ * Resolves calls whose commit is done, or rejects them when the disk refuses it.
+ *
+ * @param {Entry[]} entries
+ * @param {unknown[]} values
+ * @param {Promise<void> | undefined} synced what they wait for, if anything
+ */
+function settleSlice(entries, values, synced) {
+  const resolve = () => {
+    for (let index = 0; index < entries.length; index += 1) entries[index].resolve(values[index]);
+  };
+  if (!synced) {
+    resolve();
+    return;
+  }
+  synced.then(resolve, (error) => {
+    for (const entry of entries) entry.reject(error);
+  });
 }
 
 /**
@@ -115,4 +147,4 @@ async function commitTransaction(writer, timeoutMs) {
   }
 }
 
-module.exports = { commitTransaction, runSlice, runSteps };
+module.exports = { commitTransaction, runSlice, runSteps, settleSlice };

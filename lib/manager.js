@@ -1,20 +1,20 @@
 // @ts-check
 'use strict';
 
-const { AsyncLocalStorage, AsyncResource } = require('node:async_hooks');
+const { AsyncResource } = require('node:async_hooks');
 const { EventEmitter } = require('node:events');
 const path = require('node:path');
+const { packErrors, packFileHashes, packHashes, packSessionUpdates } = require('./batch.js');
 const { checkSignal, readSignal } = require('./call_options.js');
-const { invalidArgument, kindOf, notConnected, transactionState } = require('./error.js');
+const { Calls, attempt } = require('./calls.js');
 const { toJson } = require('./json.js');
 const native = require('./native.js');
 const { FIELDS, readFields } = require('./record.js');
-const { Transaction } = require('./transaction.js');
-const { Turn } = require('./turn.js');
+const { buildErrors, buildFileHashes, buildSessions } = require('./rows.js');
 
 /**
  * Owns the public `DatabaseManager`: each method reads its arguments when it is called and says
- * whether it reads, writes or works on another thread. When it runs is the turn's business.
+ * whether it reads, writes or works on another thread. Where it goes is the business of `calls.js`.
  *
  * @typedef {import('../binding.js').Ledger} Ledger
  * @typedef {import('../index').CallOptions | undefined} CallOptions
@@ -24,60 +24,36 @@ const { Turn } = require('./turn.js');
 const runOutside = AsyncResource.bind((/** @type {() => void} */ run) => run());
 
 class DatabaseManager extends EventEmitter {
-  #config;
-  /** @type {AsyncLocalStorage<InstanceType<typeof Transaction>> | undefined} made when first needed: it slows promises */
-  #storage;
-  /** @type {InstanceType<typeof Turn> | undefined} where calls go: absent unless connecting or connected */
-  #turn;
-  /** @type {Promise<void> | undefined} the present connection's closing, or the last one's */
-  #closing;
-  /** @type {unknown} why the last connecting failed */
-  #failure;
+  #calls;
 
   /** @param {import('../index').DatabaseConfig} config */
   constructor(config) {
     super();
     const valid = native.validateConfig(config, 'DatabaseManager');
     // Absolute from here on: the working directory may change before the next opening.
-    this.#config = valid.path === ':memory:' ? valid : { ...valid, path: toAbsolute(valid.path) };
+    const absolute = valid.path === ':memory:' ? valid : { ...valid, path: toAbsolute(valid.path) };
+    this.#calls = new Calls(absolute, {
+      onCheckpointError: (error) => this.#reportCheckpointError(error),
+      onReconnect: (reason, error) => runOutside(() => this.emit('reconnect', { reason, error })),
+    });
   }
 
   // --- connection -----------------------------------------------------------------------------
 
   connect() {
-    if (!this.#turn) {
-      const closed = this.#closing;
-      this.#closing = undefined;
-      this.#failure = undefined;
-      const turn = new Turn(
-        this.#config,
-        async (isFirst) => {
-          await closed?.catch(() => {});
-          // A file that is gone must not come back empty.
-          return openLedgers(isFirst ? this.#config : { ...this.#config, create: false });
-        },
-        {
-          onCheckpointError: (error) => this.#reportCheckpointError(error),
-          onReconnect: (reason, error) => runOutside(() => this.emit('reconnect', { reason, error })),
-          onLost: (error) => this.#forget(turn, error),
-        },
-      );
-      this.#turn = turn;
-      turn.opened.catch((error) => this.#forget(turn, error));
-    }
-    return this.#turn.opened;
+    return this.#calls.connect();
   }
 
-  /**
-   * Lets go of a connection that could not be opened.
-   *
-   * @param {InstanceType<typeof Turn>} turn
-   * @param {unknown} error
-   */
-  #forget(turn, error) {
-    if (this.#turn !== turn) return;
-    this.#turn = undefined;
-    this.#failure = error;
+  disconnect() {
+    return this.#calls.disconnect();
+  }
+
+  isConnected() {
+    return this.#calls.isOpen;
+  }
+
+  [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
+    return this.disconnect();
   }
 
   /** @param {unknown} error */
@@ -88,36 +64,16 @@ class DatabaseManager extends EventEmitter {
     });
   }
 
-  disconnect() {
-    return attempt(() => {
-      this.#refuseInside('disconnect');
-      const turn = this.#turn;
-      // From here on, calls are refused, or wait for the next connection.
-      this.#turn = undefined;
-      this.#failure = undefined;
-      this.#closing ??= turn ? turn.close() : Promise.resolve();
-      return this.#closing;
-    });
-  }
-
-  isConnected() {
-    return this.#turn?.isOpen === true;
-  }
-
-  [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
-    return this.disconnect();
-  }
-
   // --- schema ---------------------------------------------------------------------------------
 
   /** @param {CallOptions} [options] */
   initializeSchema(options) {
-    return this.#job('initializeSchema', (ledger) => ledger.initializeSchema(), options);
+    return this.#calls.job('initializeSchema', (ledger) => ledger.initializeSchema(), options);
   }
 
   /** @param {CallOptions} [options] */
   getSchemaVersion(options) {
-    return this.#read('getSchemaVersion', (ledger) => ledger.getSchemaVersion(), options);
+    return this.#calls.read('getSchemaVersion', (ledger) => ledger.getSchemaVersion(), options);
   }
 
   // --- sessions -------------------------------------------------------------------------------
@@ -127,7 +83,7 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   createSession(session, options) {
-    return this.#writeRecord('createSession', 'session', session, FIELDS.newSession, [], options);
+    return this.#calls.writeRecord('createSession', 'session', session, FIELDS.newSession, [], options);
   }
 
   /**
@@ -135,7 +91,7 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   getSession(id, options) {
-    return this.#read('getSession', (ledger) => ledger.getSession(id), options);
+    return this.#calls.read('getSession', (ledger) => ledger.getSession(id), options);
   }
 
   /**
@@ -144,7 +100,7 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   updateSession(id, changes, options) {
-    return this.#writeRecord('updateSession', 'changes', changes, FIELDS.sessionChanges, [id], options);
+    return this.#calls.writeRecord('updateSession', 'changes', changes, FIELDS.sessionChanges, [id], options);
   }
 
   /**
@@ -153,7 +109,7 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   incrementSession(id, deltas, options) {
-    return this.#writeRecord('incrementSession', 'deltas', deltas, FIELDS.sessionDeltas, [id], options);
+    return this.#calls.writeRecord('incrementSession', 'deltas', deltas, FIELDS.sessionDeltas, [id], options);
   }
 
   /**
@@ -161,7 +117,24 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   listSessions(status, options) {
-    return this.#read('listSessions', (ledger) => ledger.listSessions(status), options);
+    return this.#calls.list('listSessions', status, 'sessionPage', buildSessions, options);
+  }
+
+  /** @param {import('../index').SessionIteration} [options] */
+  iterateSessions(options) {
+    return this.#calls.iterate('iterateSessions', 'status', 'sessionPage', options);
+  }
+
+  /**
+   * @param {readonly import('../index').UploadSessionUpdate[]} updates
+   * @param {CallOptions} [options]
+   */
+  updateSessions(updates, options) {
+    return attempt(() => {
+      const batch = packSessionUpdates(updates);
+      const next = (/** @type {Ledger} */ ledger) => ledger.updateNextSessions(batch);
+      return this.#calls.writeBatch('updateSessions', batch, next, readSignal('updateSessions', options));
+    });
   }
 
   /**
@@ -169,7 +142,7 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   deleteSession(id, options) {
-    return this.#write('deleteSession', (ledger) => ledger.deleteSession(id), options);
+    return this.#calls.write('deleteSession', (ledger) => ledger.deleteSession(id), options);
   }
 
   // --- file hashes ----------------------------------------------------------------------------
@@ -183,7 +156,7 @@ class DatabaseManager extends EventEmitter {
       const values = readFields('addFileHash', 'fileHash', fileHash, FIELDS.newFileHash);
       const [onConflict, signal] = readFields('addFileHash', 'options', options ?? {}, FIELDS.addOptions);
       values.push(onConflict);
-      return this.#writeValues('addFileHash', values, checkSignal('addFileHash', signal));
+      return this.#calls.writeValues('addFileHash', values, checkSignal('addFileHash', signal));
     });
   }
 
@@ -192,7 +165,7 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   getFileHash(hash, options) {
-    return this.#read('getFileHash', (ledger) => ledger.getFileHash(hash), options);
+    return this.#calls.read('getFileHash', (ledger) => ledger.getFileHash(hash), options);
   }
 
   /**
@@ -200,7 +173,38 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   findFileHashes(chatId, options) {
-    return this.#read('findFileHashes', (ledger) => ledger.findFileHashes(chatId), options);
+    return this.#calls.list('findFileHashes', chatId, 'fileHashPage', buildFileHashes, options);
+  }
+
+  /** @param {import('../index').FileHashIteration} [options] */
+  iterateFileHashes(options) {
+    return this.#calls.iterate('iterateFileHashes', 'chat_id', 'fileHashPage', options);
+  }
+
+  /**
+   * @param {readonly import('../index').NewFileHash[]} records
+   * @param {import('../index').AddFileHashOptions} [options]
+   */
+  addFileHashes(records, options) {
+    return attempt(() => {
+      const batch = packFileHashes(records);
+      const [onConflict, signal] = readFields('addFileHashes', 'options', options ?? {}, FIELDS.addOptions);
+      const next = (/** @type {Ledger} */ ledger) => ledger.addNextFileHashes(batch, onConflict);
+      return this.#calls.writeBatch('addFileHashes', batch, next, checkSignal('addFileHashes', signal));
+    });
+  }
+
+  /**
+   * @param {readonly string[]} hashes
+   * @param {CallOptions} [options]
+   * @returns {Promise<Map<string, boolean>>}
+   */
+  async findUploaded(hashes, options) {
+    const lookup = packHashes(hashes);
+    // One read at least, which says when it cannot be.
+    do await this.#calls.read('findUploaded', (ledger) => ledger.findNext(lookup), options);
+    while (!lookup.isDone);
+    return lookup.finish();
   }
 
   /**
@@ -208,7 +212,7 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   deleteFileHash(hash, options) {
-    return this.#write('deleteFileHash', (ledger) => ledger.deleteFileHash(hash), options);
+    return this.#calls.write('deleteFileHash', (ledger) => ledger.deleteFileHash(hash), options);
   }
 
   /**
@@ -216,7 +220,7 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   isFileUploaded(hash, options) {
-    return this.#read('isFileUploaded', (ledger) => ledger.isFileUploaded(hash), options);
+    return this.#calls.read('isFileUploaded', (ledger) => ledger.isFileUploaded(hash), options);
   }
 
   // --- errors ---------------------------------------------------------------------------------
@@ -226,7 +230,7 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   logError(error, options) {
-    return this.#writeRecord('logError', 'error', error, FIELDS.newUploadError, [], options);
+    return this.#calls.writeRecord('logError', 'error', error, FIELDS.newUploadError, [], options);
   }
 
   /**
@@ -234,7 +238,24 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   getErrors(sessionId, options) {
-    return this.#read('getErrors', (ledger) => ledger.getErrors(sessionId), options);
+    return this.#calls.list('getErrors', sessionId, 'errorPage', buildErrors, options);
+  }
+
+  /** @param {import('../index').ErrorIteration} [options] */
+  iterateErrors(options) {
+    return this.#calls.iterate('iterateErrors', 'session_id', 'errorPage', options);
+  }
+
+  /**
+   * @param {readonly import('../index').NewUploadError[]} errors
+   * @param {CallOptions} [options]
+   */
+  logErrors(errors, options) {
+    return attempt(() => {
+      const batch = packErrors(errors);
+      const next = (/** @type {Ledger} */ ledger) => ledger.logNextErrors(batch);
+      return this.#calls.writeBatch('logErrors', batch, next, readSignal('logErrors', options));
+    });
   }
 
   /**
@@ -242,7 +263,7 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   incrementRetryCount(errorId, options) {
-    return this.#write('incrementRetryCount', (ledger) => ledger.incrementRetryCount(errorId), options);
+    return this.#calls.write('incrementRetryCount', (ledger) => ledger.incrementRetryCount(errorId), options);
   }
 
   /**
@@ -250,7 +271,7 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   clearErrors(sessionId, options) {
-    return this.#write('clearErrors', (ledger) => ledger.clearErrors(sessionId), options);
+    return this.#calls.write('clearErrors', (ledger) => ledger.clearErrors(sessionId), options);
   }
 
   // --- settings -------------------------------------------------------------------------------
@@ -263,7 +284,7 @@ class DatabaseManager extends EventEmitter {
   setConfig(key, value, options) {
     return attempt(() => {
       const json = toJson('setConfig', value);
-      return this.#write('setConfig', (ledger) => ledger.setConfig(key, json), options);
+      return this.#calls.write('setConfig', (ledger) => ledger.setConfig(key, json), options);
     });
   }
 
@@ -276,7 +297,7 @@ class DatabaseManager extends EventEmitter {
       const json = ledger.getConfig(key);
       return json === undefined ? undefined : JSON.parse(json);
     };
-    return this.#read('getConfig', read, options);
+    return this.#calls.read('getConfig', read, options);
   }
 
   /**
@@ -284,12 +305,12 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    */
   deleteConfig(key, options) {
-    return this.#write('deleteConfig', (ledger) => ledger.deleteConfig(key), options);
+    return this.#calls.write('deleteConfig', (ledger) => ledger.deleteConfig(key), options);
   }
 
   /** @param {CallOptions} [options] */
   listConfig(options) {
-    return this.#read('listConfig', (ledger) => ledger.listConfig(), options);
+    return this.#calls.read('listConfig', (ledger) => ledger.listConfig(), options);
   }
 
   // --- transactions ---------------------------------------------------------------------------
@@ -300,19 +321,8 @@ class DatabaseManager extends EventEmitter {
    * @param {CallOptions} [options]
    * @returns {Promise<T>}
    */
-  async transaction(run, options) {
-    if (typeof run !== 'function') {
-      throw invalidArgument('transaction', 'fn', `must be a function, not ${kindOf(run)}`);
-    }
-    const signal = readSignal('transaction', options);
-    this.#storage ??= new AsyncLocalStorage();
-    const storage = this.#storage;
-    const outer = storage.getStore();
-    if (outer) return outer.nest(storage, run, signal);
-    const turn = await this.#requireTurn('transaction').beginTransaction(signal);
-    const transaction = new Transaction(turn.ledger, turn, this.#config.timeout);
-    turn.attach(transaction);
-    return transaction.execute(storage, run, signal);
+  transaction(run, options) {
+    return this.#calls.transaction(run, options);
   }
 
   // --- maintenance ----------------------------------------------------------------------------
@@ -320,149 +330,28 @@ class DatabaseManager extends EventEmitter {
   /** @param {CallOptions} [options] */
   vacuum(options) {
     const interruption = new native.Interruption();
-    return this.#job('vacuum', (ledger) => ledger.vacuum(interruption), options, interruption);
+    return this.#calls.job('vacuum', (ledger) => ledger.vacuum(interruption), options, interruption);
   }
 
   /** @param {CallOptions} [options] */
   analyze(options) {
     const interruption = new native.Interruption();
-    return this.#job('analyze', (ledger) => ledger.analyze(interruption), options, interruption);
+    return this.#calls.job('analyze', (ledger) => ledger.analyze(interruption), options, interruption);
   }
 
   /** @param {CallOptions} [options] */
   getStats(options) {
     const read = (/** @type {Ledger} */ ledger) => {
-      const checkpointError = this.#turn?.checkpointError;
+      const checkpointError = this.#calls.checkpointError;
       const stats = ledger.getStats();
       return checkpointError === undefined ? stats : { ...stats, checkpointError };
     };
-    return this.#read('getStats', read, options);
+    return this.#calls.read('getStats', read, options);
   }
 
   /** @param {CallOptions} [options] */
   flush(options) {
-    return attempt(() => {
-      const signal = readSignal('flush', options);
-      this.#refuseInside('flush');
-      return this.#requireTurn('flush').flush(signal);
-    });
-  }
-
-  // --- the way of a call ----------------------------------------------------------------------
-
-  /** @param {string} operation */
-  #requireTurn(operation) {
-    if (!this.#turn) throw notConnected(operation, this.#failure);
-    return this.#turn;
-  }
-
-  /** @param {string} operation */
-  #refuseInside(operation) {
-    const transaction = this.#storage?.getStore();
-    if (!transaction) return;
-    transaction.requireOpen(operation);
-    throw transactionState(operation, 'not possible inside a transaction; let it end first');
-  }
-
-  /**
-   * @template T
-   * @param {string} operation
-   * @param {(ledger: Ledger) => T} run
-   * @param {CallOptions} options
-   * @returns {Promise<T>}
-   */
-  #read(operation, run, options) {
-    try {
-      const signal = options === undefined ? undefined : readSignal(operation, options);
-      const transaction = this.#storage?.getStore();
-      return transaction ? transaction.call(operation, run) : this.#requireTurn(operation).read(operation, run, signal);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  /**
-   * @template T
-   * @param {string} operation
-   * @param {(ledger: Ledger) => T} run
-   * @param {CallOptions} options
-   * @returns {Promise<T>}
-   */
-  #write(operation, run, options) {
-    return attempt(() => this.#startWrite(operation, run, readSignal(operation, options)));
-  }
-
-  /**
-   * Writes a record, whose fields are read now: what the caller does to it later changes nothing.
-   *
-   * @param {keyof Ledger & string} operation the public method, and the addon's
-   * @param {string} name the parameter
-   * @param {unknown} record
-   * @param {readonly string[]} fields
-   * @param {unknown[]} before the arguments before the record's
-   * @param {CallOptions} options
-   * @returns {Promise<any>}
-   */
-  #writeRecord(operation, name, record, fields, before, options) {
-    return attempt(() => {
-      const values = [...before, ...readFields(operation, name, record, fields)];
-      return this.#writeValues(operation, values, readSignal(operation, options));
-    });
-  }
-
-  /**
-   * @param {keyof Ledger & string} operation the public method, and the addon's
-   * @param {unknown[]} values
-   * @param {AbortSignal | undefined} signal
-   * @returns {Promise<any>}
-   */
-  #writeValues(operation, values, signal) {
-    const run = (/** @type {any} */ ledger) => ledger[operation](...values);
-    return this.#startWrite(operation, run, signal);
-  }
-
-  /**
-   * @template T
-   * @param {string} operation
-   * @param {(ledger: Ledger) => T} run
-   * @param {AbortSignal | undefined} signal
-   * @returns {Promise<T>}
-   */
-  #startWrite(operation, run, signal) {
-    const transaction = this.#storage?.getStore();
-    return transaction ? transaction.call(operation, run) : this.#requireTurn(operation).write(operation, run, signal);
-  }
-
-  /**
-   * @template T
-   * @param {string} operation
-   * @param {(ledger: Ledger) => Promise<T>} run
-   * @param {CallOptions} options
-   * @param {{ request: () => void }} [interruption] what stops it half-way
-   * @returns {Promise<T>}
-   */
-  #job(operation, run, options, interruption) {
-    return attempt(() => {
-      const signal = readSignal(operation, options);
-      this.#refuseInside(operation);
-      return this.#requireTurn(operation).job(operation, run, signal, interruption && (() => interruption.request()));
-    });
-  }
-}
-
-/**
- * Opens the handle that writes and, for a file, the one that reads beside a transaction.
- *
- * @param {import('../index').DatabaseConfig} config
- */
-async function openLedgers(config) {
-  const writer = await native.openLedger(config, false);
-  if (config.path === ':memory:') return { writer, reader: undefined };
-  try {
-    return { writer, reader: await native.openLedger(config, true) };
-  } catch (error) {
-    await writer.close(true);
-    throw error;
+    return this.#calls.flush(options);
   }
 }
 
@@ -473,21 +362,6 @@ async function openLedgers(config) {
  */
 function toAbsolute(file) {
   return path.isAbsolute(file) ? file : path.join(process.cwd(), file);
-}
-
-/**
- * Turns what is thrown before a promise exists into its rejection.
- *
- * @template T
- * @param {() => Promise<T>} call
- * @returns {Promise<T>}
- */
-function attempt(call) {
-  try {
-    return call();
-  } catch (error) {
-    return Promise.reject(error);
-  }
 }
 
 module.exports = { DatabaseManager };

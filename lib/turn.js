@@ -2,8 +2,9 @@
 'use strict';
 
 const { performance } = require('node:perf_hooks');
+const { Background } = require('./background.js');
 const { CallQueue } = require('./call_queue.js');
-const { runSlice, runSteps } = require('./commit.js');
+const { runSlice, runSteps, settleSlice } = require('./commit.js');
 const { fitsSlice, isWrite, watchSignal } = require('./entry.js');
 const { aborted, behindTransaction, isIoFailure, isLocked, locked, notConnected } = require('./error.js');
 const { LockWait, pauseAfter } = require('./lock_wait.js');
@@ -54,6 +55,7 @@ class Turn {
   #reader;
   #hasWritten = false;
   #isDrainPlanned = false;
+  #background = new Background();
   /** The loop's present turn. */
   #loopTurn;
   #lockWait = new LockWait();
@@ -149,6 +151,7 @@ class Turn {
     this.#state = 'closing';
     this.#active?.interrupt?.();
     this.#transaction?.abort(notConnected('transaction'));
+    await this.#background.close();
     if (!this.#isIdle()) {
       await new Promise((resolve) => {
         this.#whenIdle = () => resolve(undefined);
@@ -225,20 +228,33 @@ class Turn {
    *
    * @template T
    * @param {string} operation
-   * @param {((ledger: Ledger) => T)[]} steps
+   * @param {import('./commit.js').Steps<T>} steps
    * @param {AbortSignal} [signal]
-   * @returns {Promise<T[]>}
+   * @returns {Promise<T>}
    */
   batch(operation, steps, signal) {
     const run = (/** @type {Ledger} */ writer) => {
       writer.begin();
-      const work = runSteps(writer, operation, steps, () => this.pause(), signal);
-      return work.then(async (values) => {
-        await this.#log.acknowledge(writer, operation);
-        return values;
-      });
+      const acknowledge = () => this.#log.acknowledge(writer, operation);
+      return runSteps(writer, operation, steps, { pause: () => this.pause(), acknowledge, signal });
     };
     return this.job(operation, run, signal);
+  }
+
+  /**
+   * Reads on another thread, beside everything else, what is committed when it begins.
+   *
+   * @template T
+   * @param {string} operation
+   * @param {{ request: () => void }} interruption what stops it
+   * @param {(ledger: Ledger) => Promise<T>} start
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<T>}
+   */
+  async readInBackground(operation, interruption, start, signal) {
+    const ledger = this.#writer;
+    if (!ledger || !this.#hasHandles) throw notConnected(operation);
+    return this.#background.run(operation, interruption, () => start(ledger), signal);
   }
 
   /**
@@ -290,27 +306,21 @@ class Turn {
     return new Promise((resolve, reject) => {
       /** @type {Entry} */
       const entry = { kind, operation, run, interrupt, queuedAt: performance.now(), resolve, reject };
-      if (signal) this.#watch(entry, signal);
+      if (signal) watchSignal(entry, signal, (error) => this.#abort(entry, error));
       this.#queue.push(entry);
       this.#drainSoon();
     });
   }
 
   /**
-   * Lets a signal take a call out of the queue, or interrupt its work.
-   *
-   * @param {Entry} entry
-   * @param {AbortSignal} signal
+   * @param {Entry} entry whose signal was aborted
+   * @param {unknown} error
    */
-  #watch(entry, signal) {
-    watchSignal(entry, signal, (error) => {
-      if (this.#queue.includes(entry)) {
-        this.#queue.giveUp(entry, error);
-        this.#drainSoon();
-      } else if (this.#active === entry) {
-        entry.interrupt?.();
-      }
-    });
+  #abort(entry, error) {
+    if (this.#active === entry) entry.interrupt?.();
+    if (!this.#queue.includes(entry)) return;
+    this.#queue.giveUp(entry, error);
+    this.#drainSoon();
   }
 
   /** Lets the queue go on at the end of what runs now, so that calls made together run together. */
@@ -411,24 +421,18 @@ class Turn {
       entry.resolve(this.#readOn(ledger, entry.run));
     } catch (error) {
       if (this.#mustReopen(error)) return false;
-      if (isLocked(error) && performance.now() - since < this.#config.timeout) this.#retryRead(entry, since, attempts);
-      else entry.reject(error);
+      if (!isLocked(error) || performance.now() - since >= this.#config.timeout) {
+        entry.reject(error);
+        return true;
+      }
+      this.#retryingReads += 1;
+      setTimeout(() => {
+        this.#retryingReads -= 1;
+        if (!this.#startRead(entry, since, attempts + 1)) this.#queue.unshift(entry);
+        this.#drain();
+      }, pauseAfter(attempts));
     }
     return true;
-  }
-
-  /**
-   * @param {Entry} entry
-   * @param {number} since
-   * @param {number} attempts
-   */
-  #retryRead(entry, since, attempts) {
-    this.#retryingReads += 1;
-    setTimeout(() => {
-      this.#retryingReads -= 1;
-      if (!this.#startRead(entry, since, attempts + 1)) this.#queue.unshift(entry);
-      this.#drain();
-    }, pauseAfter(attempts));
   }
 
   /**
@@ -514,17 +518,7 @@ class Turn {
    */
   #settle(entries, values, writer) {
     for (const entry of entries) this.#queue.end(entry);
-    const resolve = () => {
-      for (let index = 0; index < entries.length; index += 1) entries[index].resolve(values[index]);
-    };
-    const synced = this.#log.acknowledge(writer, entries[0].operation);
-    if (!synced) {
-      resolve();
-    } else {
-      synced.then(resolve, (error) => {
-        for (const entry of entries) entry.reject(error);
-      });
-    }
+    settleSlice(entries, values, this.#log.acknowledge(writer, entries[0].operation));
   }
 
   /**
