@@ -46,7 +46,12 @@ function showCall(call) {
   return `  ${method}(${show(args).slice(1, -1)}) called ${called}${body}, settled ${settled}: ${outcome}`;
 }
 
-const show = (value) => JSON.stringify(value, (key, inner) => (key === 'inside' ? undefined : inner)) ?? 'undefined';
+const show = (value) => JSON.stringify(value, showInner) ?? 'undefined';
+const showInner = (_key, inner) => {
+  // What a transaction's function gives is its own call, which holds many others.
+  if (inner?.inside) return '<its value>';
+  return inner instanceof Map ? [...inner] : inner;
+};
 
 /**
  * The history of one manager, put in order: its entries and the state that each leaves.
@@ -83,6 +88,7 @@ class Timeline {
 
   #enter(call) {
     const isLost = this.#isLost(call);
+    if (call.entered > this.#disconnectedAt) throw new Fault('its function began after disconnect()', call);
     // Its function may run on, and its promise reject later, but it was over then.
     if (isLost) call.left = Math.min(call.left ?? this.#disconnectedAt, this.#disconnectedAt);
     this.#checkAlone(call);
@@ -253,7 +259,9 @@ function isKept({ entered, thrown }) {
   return entered !== undefined && !thrown;
 }
 
+/** Checks how a call was refused; one whose signal was aborted may say so instead. */
 function checkRefused(call, codes) {
+  if (call.abort && call.error?.code === 'DB_ABORTED') return;
   if (!call.failed || !codes.has(call.error?.code) || call.error.retryable) {
     throw new Fault(`was not refused with ${[...codes].join(' or ')}`, call);
   }
@@ -264,7 +272,7 @@ function isAborted(call) {
   if (!call.abort) return false;
   if (call.failed && call.error?.code === 'DB_ABORTED') {
     if (call.error.cause !== call.reason) throw new Fault("the signal's reason is not the cause", call);
-    checkRefused(call, new Set(['DB_ABORTED']));
+    if (call.error.retryable) throw new Fault('to make an aborted call again is no remedy', call);
     return true;
   }
   if (call.abort === 'before') throw new Fault('went on though its signal was aborted before', call);
