@@ -52,6 +52,10 @@ class Stage {
 
   async close() {
     await Promise.all([this.#eyes, ...this.#managers].map((db) => db.disconnect()));
+    this.remove();
+  }
+
+  remove() {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
@@ -189,9 +193,8 @@ async function runModel({ seed, count: programs, tell = () => {} }) {
     }
   } finally {
     // After a failure a manager may have calls that never settle: it is left to the process's end.
-    if (Object.values(figures).reduce((sum, figure) => sum + figure.programs, 0) === programs) {
-      await Promise.all([...stages.values()].map((stage) => stage.close()));
-    }
+    const isWhole = Object.values(figures).reduce((sum, figure) => sum + figure.programs, 0) === programs;
+    for (const stage of stages.values()) await (isWhole ? stage.close() : stage.remove());
   }
   return figures;
 }
@@ -232,7 +235,8 @@ async function tryAgain(kind, programs) {
     () => undefined,
     (error) => error,
   );
-  await stage.close();
+  if (caught && !(caught instanceof Fault)) stage.remove();
+  else await stage.close();
   return caught instanceof Fault ? caught : undefined;
 }
 
