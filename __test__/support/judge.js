@@ -14,6 +14,9 @@
  *   the answer was seen. So a read that is answered while a transaction is held open has one.
  * - in memory, none before a transaction that was open when it was made: there it waits.
  *
+ * A call whose signal was aborted has done all or nothing, and says which. So has a transaction
+ * that `disconnect()` met; writes outside that it met are done, and calls after it are refused.
+ *
  * Reads of another manager's rows have no program order, only the other three rules.
  */
 
@@ -22,6 +25,10 @@ const { ANY_TIME, JOBS, Model, READS, without } = require('./model.js');
 const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 /** How calls end whose transaction was ended under them. */
 const ENDED = new Set(['DB_TRANSACTION_FINISHED', 'DB_TRANSACTION_ABORTED']);
+
+/** How a transaction, or maintenance, ends that `disconnect()` meets. */
+const LOST = new Set(['DB_TRANSACTION_ABORTED', 'DB_NOT_CONNECTED']);
+const STOPPED = new Set(['SQLITE_INTERRUPT', 'DB_NOT_CONNECTED']);
 
 /** What a history shows to be wrong. */
 class Fault extends Error {
@@ -39,7 +46,12 @@ function showCall(call) {
   return `  ${method}(${show(args).slice(1, -1)}) called ${called}${body}, settled ${settled}: ${outcome}`;
 }
 
-const show = (value) => JSON.stringify(value, (key, inner) => (key === 'inside' ? undefined : inner)) ?? 'undefined';
+const show = (value) => JSON.stringify(value, showInner) ?? 'undefined';
+const showInner = (_key, inner) => {
+  // What a transaction's function gives is its own call, which holds many others.
+  if (inner?.inside) return '<its value>';
+  return inner instanceof Map ? [...inner] : inner;
+};
 
 /**
  * The history of one manager, put in order: its entries and the state that each leaves.
@@ -52,16 +64,20 @@ class Timeline {
   reads = [];
   #isOnFile;
   #answers;
+  #disconnectedAt;
 
   /**
    * @param {import('./player.js').Call[]} calls outside calls in the order in which they were made
-   * @param {{ name: string, isAlone: boolean, isOnFile: boolean, firstError: number }} scene
+   * @param {{ name: string, isAlone: boolean, isOnFile: boolean, firstError: number, disconnectedAt: number }} scene
    */
   constructor(calls, scene) {
+    this.#disconnectedAt = scene.disconnectedAt;
     this.#isOnFile = scene.isOnFile;
     this.#answers = new Answers(scene);
     for (const call of calls) {
-      if (READS.has(call.method)) this.reads.push({ call, position: this.entries.length });
+      if (call.called > this.#disconnectedAt) checkRefused(call, new Set(['DB_NOT_CONNECTED']));
+      else if (isAborted(call)) continue;
+      else if (READS.has(call.method)) this.reads.push({ call, position: this.entries.length });
       else this.#enter(call);
     }
   }
@@ -71,6 +87,10 @@ class Timeline {
   }
 
   #enter(call) {
+    const isLost = this.#isLost(call);
+    if (call.entered > this.#disconnectedAt) throw new Fault('its function began after disconnect()', call);
+    // Its function may run on, and its promise reject later, but it was over then.
+    if (isLost) call.left = Math.min(call.left ?? this.#disconnectedAt, this.#disconnectedAt);
     this.#checkAlone(call);
     const state = this.last;
     if (call.method === 'flush') {
@@ -80,17 +100,25 @@ class Timeline {
     }
     this.entries.push(call);
     if (JOBS.has(call.method)) {
-      this.#answers.check(call, state.answer(call.method, call.args));
+      if (!isLost) this.#answers.check(call, state.answer(call.method, call.args));
       this.states.push(state);
       return;
     }
     const next = state.copy();
     if (call.method === 'transaction') {
-      this.states.push(this.#replay(call, next, []) ? next : state);
+      this.#replay(call, next, []);
+      this.states.push(!isLost && isKept(call) ? next : state);
     } else {
       this.#answers.check(call, next.answer(call.method, call.args));
       this.states.push(next);
     }
+  }
+
+  /** Says whether `disconnect()` met a call that it ends: a transaction, or maintenance. */
+  #isLost({ method, failed, error, settled }) {
+    if (!failed || settled < this.#disconnectedAt) return false;
+    if (method === 'transaction') return LOST.has(error?.code);
+    return JOBS.has(method) && STOPPED.has(error?.code);
   }
 
   /** Nothing of a later entry happens while a transaction's function runs. */
@@ -106,24 +134,26 @@ class Timeline {
    * @param {import('./player.js').Call} transaction
    * @param {Model} state changed as the transaction changes the ledger
    * @param {import('./player.js').Call[]} around the transactions that it is nested in
-   * @returns {boolean} whether it is kept
    */
   #replay(transaction, state, around) {
     const enclosing = [transaction, ...around];
     let before;
     for (const call of transaction.inside) {
-      const failed = enclosing.find(({ thrown, left }) => thrown && call.settled > left);
+      const failed = enclosing.find((around) => this.#isCutBy(call, around));
       if (call.isLate) {
-        this.#checkEnded(call, new Set(['DB_TRANSACTION_FINISHED']));
+        checkRefused(call, this.#isLost(enclosing.at(-1)) ? ENDED : new Set(['DB_TRANSACTION_FINISHED']));
       } else if (failed && call.called > failed.settled) {
-        this.#checkEnded(call, ENDED);
+        checkRefused(call, ENDED);
+      } else if (isAborted(call)) {
+        // It was not let in.
       } else if (failed && call.failed && ENDED.has(call.error?.code)) {
         // It was waiting, or open, when the function around it threw.
       } else if (call.method === 'transaction') {
         if (before && before.left > call.entered) throw new Fault('ran beside its sibling', call);
         before = call;
         const inner = state.copy();
-        if (this.#replay(call, inner, enclosing)) state.become(inner);
+        this.#replay(call, inner, enclosing);
+        if (isKept(call)) state.become(inner);
       } else {
         const isRefused = JOBS.has(call.method);
         const expected = isRefused ? { code: 'DB_TRANSACTION_STATE' } : state.answer(call.method, call.args);
@@ -131,25 +161,13 @@ class Timeline {
         if (call.of !== undefined || isShared(call)) this.reads.push({ call, transaction: enclosing.at(-1) });
       }
     }
-    return this.#checkEnd(transaction);
+    if (!this.#isLost(transaction)) checkEnd(transaction);
   }
 
-  #checkEnd(transaction) {
-    if (transaction.entered === undefined) throw new Fault('its function never ran', transaction);
-    const { thrown, failed, error, value } = transaction;
-    if (thrown) {
-      if (!failed || error !== thrown.error) throw new Fault("its function's error did not come out", transaction);
-      return false;
-    }
-    if (failed) throw new Fault('rejected, though its function did not', transaction);
-    if (value !== transaction) throw new Fault("its function's value did not come out", transaction);
-    return true;
-  }
-
-  #checkEnded(call, codes) {
-    if (!call.failed || !codes.has(call.error?.code) || call.error.retryable) {
-      throw new Fault('was not refused after the end of its transaction', call);
-    }
+  /** Says whether a call was under way when a transaction around it ended before its time. */
+  #isCutBy(call, transaction) {
+    if (transaction.thrown && call.settled > transaction.left) return true;
+    return this.#isLost(transaction) && call.settled > this.#disconnectedAt;
   }
 
   // --- reads --------------------------------------------------------------------------------
@@ -228,6 +246,42 @@ class Timeline {
     const first = this.entries.findIndex((entry) => (entry.left ?? entry.called) > moment);
     return first === -1 ? this.states.length : first + 1;
   }
+}
+
+/** A transaction ends as its function does. */
+function checkEnd(transaction) {
+  const { entered, thrown, failed, error, value } = transaction;
+  if (entered === undefined) throw new Fault('its function never ran', transaction);
+  if (thrown && (!failed || error !== thrown.error)) {
+    throw new Fault("its function's error did not come out", transaction);
+  }
+  if (!thrown && failed) throw new Fault('rejected, though its function did not', transaction);
+  if (!thrown && value !== transaction) throw new Fault("its function's value did not come out", transaction);
+}
+
+/** Says whether what a transaction did is there when it has ended. */
+function isKept({ entered, thrown }) {
+  return entered !== undefined && !thrown;
+}
+
+/** Checks how a call was refused; one whose signal was aborted may say so instead. */
+function checkRefused(call, codes) {
+  if (call.abort && call.error?.code === 'DB_ABORTED') return;
+  if (!call.failed || !codes.has(call.error?.code) || call.error.retryable) {
+    throw new Fault(`was not refused with ${[...codes].join(' or ')}`, call);
+  }
+}
+
+/** Says whether a call's signal has kept it from being made; one aborted before it always does. */
+function isAborted(call) {
+  if (!call.abort) return false;
+  if (call.failed && call.error?.code === 'DB_ABORTED') {
+    if (call.error.cause !== call.reason) throw new Fault("the signal's reason is not the cause", call);
+    if (call.error.retryable) throw new Fault('to make an aborted call again is no remedy', call);
+    return true;
+  }
+  if (call.abort === 'before') throw new Fault('went on though its signal was aborted before', call);
+  return false;
 }
 
 /** Says whether a list holds all managers' rows. */

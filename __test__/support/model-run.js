@@ -52,6 +52,10 @@ class Stage {
 
   async close() {
     await Promise.all([this.#eyes, ...this.#managers].map((db) => db.disconnect()));
+    this.remove();
+  }
+
+  remove() {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
@@ -75,7 +79,10 @@ class Stage {
     const clock = new Clock();
     const players = scenes.map((scene) => new Player({ ...scene, clock }));
     await beforeDeadline(Promise.all(players.map((player, n) => player.play(programs[n]))));
-    const timelines = players.map((player, n) => new Timeline(player.outside, scenes[n]));
+    for (const { db } of scenes) await db.connect();
+    const timelines = players.map(
+      ({ outside, disconnectedAt }, n) => new Timeline(outside, { ...scenes[n], disconnectedAt }),
+    );
     for (const [n, timeline] of timelines.entries()) {
       timeline.checkOwnReads();
       for (const other of timelines) {
@@ -153,10 +160,11 @@ function kindOf(seed) {
   return seed % 2 === 0 ? 'memory' : 'file';
 }
 
-function makePrograms(seed, names) {
-  return names.map((name, n) =>
-    makeProgram(seed * 2 + n, { methods: METHODS, name, others: names.filter((other) => other !== name) }),
-  );
+function makePrograms(seed, kind, names) {
+  return names.map((name, n) => {
+    const others = names.filter((other) => other !== name);
+    return makeProgram(seed * 2 + n, { methods: METHODS, name, others, outlives: kind !== 'memory' });
+  });
 }
 
 /**
@@ -174,7 +182,7 @@ async function runModel({ seed, count: programs, tell = () => {} }) {
       if (!stages.has(kind)) stages.set(kind, await new Stage(kind).open());
       const stage = stages.get(kind);
       const begun = performance.now();
-      const made = makePrograms(n, stage.names);
+      const made = makePrograms(n, kind, stage.names);
       const ran = await stage.run(made).catch((error) => fail(error, n, kind, made));
       figures[kind] ??= { programs: 0, calls: 0, transactions: 0, ms: 0 };
       figures[kind].programs += 1;
@@ -185,9 +193,8 @@ async function runModel({ seed, count: programs, tell = () => {} }) {
     }
   } finally {
     // After a failure a manager may have calls that never settle: it is left to the process's end.
-    if (Object.values(figures).reduce((sum, figure) => sum + figure.programs, 0) === programs) {
-      await Promise.all([...stages.values()].map((stage) => stage.close()));
-    }
+    const isWhole = Object.values(figures).reduce((sum, figure) => sum + figure.programs, 0) === programs;
+    for (const stage of stages.values()) await (isWhole ? stage.close() : stage.remove());
   }
   return figures;
 }
@@ -228,7 +235,8 @@ async function tryAgain(kind, programs) {
     () => undefined,
     (error) => error,
   );
-  await stage.close();
+  if (caught && !(caught instanceof Fault)) stage.remove();
+  else await stage.close();
   return caught instanceof Fault ? caught : undefined;
 }
 

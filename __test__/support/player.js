@@ -14,6 +14,8 @@
  * @property {unknown} value
  * @property {any} error
  * @property {boolean} failed
+ * @property {string} [abort] when its signal is aborted, if it has one
+ * @property {Error} [reason] what the signal is aborted with
  * @property {boolean} isLate made from a transaction's context after its end
  * @property {Call[]} [inside] a transaction's own calls, in order
  * @property {number} [entered] when its function began
@@ -37,6 +39,10 @@ class Clock {
 class Player {
   /** @type {Call[]} calls made outside any transaction, in the order in which they were made */
   outside = [];
+  /** When the connection was ended, if it was. */
+  disconnectedAt = Number.POSITIVE_INFINITY;
+  /** @type {unknown} */
+  #failure;
   #db;
   #clock;
   #isOnFile;
@@ -58,6 +64,7 @@ class Player {
     // Outside calls never reject out of a strand: each is in the history with its outcome.
     await Promise.all(program.strands.map((steps) => this.#playSteps(steps, this.outside)));
     while (this.#open.size > 0) await Promise.all(this.#open);
+    if (this.#failure) throw new Error('disconnect() rejected', { cause: this.#failure });
   }
 
   /** A latch that nobody releases, as in a program that was cut, holds nothing. */
@@ -84,6 +91,7 @@ class Player {
       else if (step.do === 'settle') await Promise.all(made);
       else if (step.do === 'enter') await latch?.entered.given;
       else if (step.do === 'release') latch?.released.give();
+      else if (step.do === 'disconnect') this.#disconnect();
       else if (step.do === 'hold') {
         latch?.entered.give();
         await latch?.released.given;
@@ -91,7 +99,7 @@ class Player {
       else {
         const call = this.#note(step, calls);
         const done = this.#settle(call, () =>
-          step.do === 'transaction' ? this.#transact(call, step) : this.#call(step),
+          step.do === 'transaction' ? this.#transact(call, step) : this.#call(call),
         );
         made.push(done);
         if (step.awaited === true || (step.awaited === 'on a file' && this.#isOnFile)) await done;
@@ -101,11 +109,12 @@ class Player {
   }
 
   /** @returns {Call} */
-  #note({ method = 'transaction', args = [], of }, calls) {
+  #note({ method = 'transaction', args = [], of, abort }, calls) {
     const call = {
       method,
       args,
       of,
+      abort,
       called: 0,
       settled: 0,
       value: undefined,
@@ -140,8 +149,22 @@ class Player {
     promise.then(() => this.#open.delete(promise));
   }
 
-  #call({ method, args }) {
-    const own = method === 'incrementRetryCount' ? [args[0] + this.#firstError - 1] : args;
+  #disconnect() {
+    this.disconnectedAt = this.#clock.tick();
+    this.#keep(
+      this.#db.disconnect().catch((error) => {
+        this.#failure = error;
+      }),
+    );
+  }
+
+  #call(call) {
+    const { method, args } = call;
+    const own = method === 'incrementRetryCount' ? [args[0] + this.#firstError - 1] : [...args];
+    if (call.abort) {
+      const at = method === 'addFileHash' ? 1 : own.length;
+      own[at] = { ...own[at], signal: signalOf(call) };
+    }
     const answer = this.#db[method](...own);
     return method.startsWith('iterate') ? collect(answer) : answer;
   }
@@ -169,7 +192,14 @@ class Player {
       this.#keep(running.catch(() => {}));
       return running;
     });
-    this.#keep(transaction.catch(() => {}).then(ended.give));
+    this.#keep(
+      transaction
+        .catch(() => {})
+        .then(() => {
+          ended.give();
+          this.#latches.get(latch)?.entered.give();
+        }),
+    );
     return transaction;
   }
 
@@ -177,7 +207,7 @@ class Player {
   #callLate(step, transaction) {
     const call = this.#note(step, transaction.inside);
     call.isLate = true;
-    const make = AsyncResource.bind(() => this.#settle(call, () => this.#call(step)));
+    const make = AsyncResource.bind(() => this.#settle(call, () => this.#call(call)));
     this.#keep(transaction.ended.then(make));
   }
 }
@@ -195,6 +225,14 @@ async function collect(iterator) {
   const records = [];
   for await (const record of iterator) records.push(record);
   return records;
+}
+
+function signalOf(call) {
+  const controller = new AbortController();
+  call.reason = new Error('the call is not wanted any more');
+  if (call.abort === 'before') controller.abort(call.reason);
+  else pause(call.abort).then(() => controller.abort(call.reason));
+  return controller.signal;
 }
 
 function pause(length) {

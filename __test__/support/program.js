@@ -13,6 +13,9 @@
  *   settle       waits for every call that this list has made so far
  *   enter        waits until the transaction with that latch runs
  *   release      lets it go on from its `hold`
+ *   disconnect   ends the connection while whatever was called before is under way
+ *
+ * A call with `abort` has a signal, aborted before the call or after a pause of that length.
  */
 
 const { makeRandom } = require('./ledger.js');
@@ -20,13 +23,17 @@ const { STATUSES } = require('./model.js');
 
 const MOMENTS = ['2026-01-31T12:00:00.000Z', '2026-01-31T12:00:00.001Z', '2026-02-01T00:00:00.000Z'];
 const MAX_DEPTH = 4;
+const ABORTABLE = new Set([
+  ...['addFileHash', 'deleteFileHash', 'createSession', 'updateSession', 'incrementSession', 'deleteSession'],
+  ...['logError', 'clearErrors', 'isFileUploaded', 'getFileHash', 'findFileHashes', 'getSession', 'getErrors'],
+]);
 const MANY = { hash: 10, chat: 2, session: 4, key: 4, error: 6 };
 
 /**
  * @param {number} seed
- * @param {{ methods: Set<string>, name?: string, others?: string[] }} options the manager's own
- * methods; the name that its keys begin with; names of other managers on the same file, whose
- * rows it reads too
+ * @param {{ methods: Set<string>, name?: string, others?: string[], outlives?: boolean }} options
+ * the manager's own methods; the name that its keys begin with; names of other managers on the
+ * same file, whose rows it reads too; whether rows outlive a connection
  */
 function makeProgram(seed, options) {
   return new Generator(makeRandom(seed), options).program();
@@ -37,14 +44,16 @@ class Generator {
   #methods;
   #name;
   #others;
+  #outlives;
   #left = 0;
   #latches = 0;
 
-  constructor(random, { methods, name = '', others = [] }) {
+  constructor(random, { methods, name = '', others = [], outlives = false }) {
     this.#random = random;
     this.#methods = methods;
     this.#name = name;
     this.#others = others;
+    this.#outlives = outlives;
   }
 
   program() {
@@ -57,6 +66,10 @@ class Generator {
       if (count === 1 && this.#chance(0.06)) strand.push(...this.#peek());
       else strand.push(this.#step(0));
       if (count === 1 && this.#chance(0.03)) strand.push({ do: 'settle' }, ...this.#scan());
+    }
+    if (this.#outlives && this.#chance(0.1)) {
+      const strand = this.#pick(strands);
+      strand.splice(this.#below(strand.length + 1), 0, { do: 'disconnect' });
     }
     return { name: this.#name, strands };
   }
@@ -134,7 +147,13 @@ class Generator {
         : dice > 0.995 - depth * 0.005
           ? { method: depth === 0 && this.#chance(0.3) && this.#methods.has('flush') ? 'flush' : 'analyze', args: [] }
           : this.#write();
-    return { do: kind, ...call, ...this.#manner(depth) };
+    return { do: kind, ...call, ...this.#manner(depth), ...(kind === 'call' ? this.#abort(call) : {}) };
+  }
+
+  /** Signals came with `flush`. */
+  #abort({ method }) {
+    if (!this.#methods.has('flush') || !ABORTABLE.has(method) || !this.#chance(0.08)) return {};
+    return { abort: this.#pick(['before', 'microtask', 'immediate']) };
   }
 
   /** Whether a step is waited for, and whether its rejection is its function's too. */

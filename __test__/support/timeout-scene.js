@@ -54,8 +54,10 @@ async function playTimeout(db, { seed, isOnFile }) {
       const isRead = kind >= 3;
       const call = isRead ? db.isFileUploaded('before') : makeCall(db, kind, isNested);
       const isLate = at >= AFTER.from;
-      if (isRead && !isBehindWrite) checks.push(assertAnswered(call));
-      else checks.push(assertBusy(call, { isLate, openedAt }));
+      const check = isRead && !isBehindWrite ? assertAnswered(call) : assertBusy(call, { isLate, openedAt });
+      // What it finds is told of when all is over.
+      check.catch(() => {});
+      checks.push(check);
       isBehindWrite ||= kind === 0 && !isLate;
     }
   };
@@ -123,7 +125,9 @@ async function assertBusy(call, { isLate, openedAt }) {
   );
   assert.equal(error.code, 'DB_BUSY', error.message);
   assert.equal(error.retryable, true);
-  assert.match(error.message, /open for 1\d\d\d ms/);
+  const [, age] = error.message.match(/open for (\d+) ms/) ?? [];
+  // A timer of Node may be early by a millisecond.
+  assert.ok(Number(age) >= TIMEOUT_MS - 2 && Number(age) < HOLD_MS + 500, error.message);
   const now = performance.now();
   if (isLate) assert.ok(now - calledAt < 250, 'behind a transaction that is too old, nothing waits');
   else assert.ok(now - openedAt > TIMEOUT_MS - 50, `it gave up after ${now - openedAt} ms`);
