@@ -5,8 +5,19 @@
 
 const binding = require('../binding.js');
 const { DatabaseError } = require('./error.js');
+const { withRecordCalls } = require('./ledger.js');
 const { sharedCodes } = require('./rows.js');
 
 binding.initialize(DatabaseError, sharedCodes);
 
-module.exports = binding;
+/**
+ * Opens a ledger off the event loop; `reader` asks for a handle that never writes.
+ *
+ * @param {unknown} config
+ * @param {boolean} reader
+ */
+async function openLedger(config, reader) {
+  return withRecordCalls(await binding.openLedger(config, reader));
+}
+
+module.exports = { ...binding, openLedger };

@@ -38,6 +38,7 @@ const FIELDS = {
     'uploaded_at',
   ],
   newUploadError: ['session_id', 'file_path', 'error_type', 'error_message', 'retry_count'],
+  sessionUpdate: ['id', 'changes'],
   addOptions: ['onConflict'],
 };
 

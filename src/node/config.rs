@@ -42,7 +42,7 @@ pub(super) fn read_config(config: Unknown<'_>) -> Result<DatabaseConfig, Failure
             ValueType::Undefined | ValueType::Null => RawValue::Absent,
             ValueType::Boolean => RawValue::Bool(boolean(&value)?),
             ValueType::Number => RawValue::Number(value.number()?),
-            ValueType::String => match value.string_content() {
+            ValueType::String => match value.text() {
                 Ok(text) => RawValue::Text(text),
                 Err(Failure::Ledger(_)) => RawValue::Other("a string with a lone surrogate"),
                 Err(exception) => return Err(exception),

@@ -17,7 +17,7 @@
 #![allow(unsafe_code)]
 
 use super::error::Failure;
-use super::value::check;
+use super::value::{check, lone_surrogate, whole_number};
 use crate::error::{Error, Result};
 use napi::sys;
 use std::ptr;
@@ -38,7 +38,7 @@ const OTHER_KINDS: [&str; 5] = [
     "a symbol",
     "a function",
     "an object",
-    "a bigint beyond 64 bits",
+    "a bigint",
 ];
 
 /// A packed value.
@@ -54,6 +54,82 @@ pub(super) enum PackedValue<'a> {
     Torn,
     /// Anything else, called by its kind.
     Other(&'static str),
+}
+
+impl PackedValue<'_> {
+    /// Names its kind for people.
+    fn kind_name(self) -> &'static str {
+        match self {
+            Self::Undefined => "undefined",
+            Self::Null => "null",
+            Self::Number(_) => "a number",
+            Self::Integer(_) => "a bigint",
+            Self::Text(_) | Self::Torn => "a string",
+            Self::Blob(_) => "an object",
+            Self::Other(kind) => kind,
+        }
+    }
+}
+
+/// A packed value under the name by which an error calls it; it is read as an `Argument` is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field<'a> {
+    name: &'static str,
+    value: PackedValue<'a>,
+}
+
+impl<'a> Field<'a> {
+    pub(super) fn new(name: &'static str, value: PackedValue<'a>) -> Self {
+        Self { name, value }
+    }
+
+    fn refuse(self, expected: &str) -> Error {
+        let kind = self.value.kind_name();
+        Error::argument(self.name, format!("must be {expected}, not {kind}"))
+    }
+
+    fn is_absent(self) -> bool {
+        matches!(self.value, PackedValue::Undefined | PackedValue::Null)
+    }
+
+    /// Says whether a value was given at all, `null` included.
+    pub(super) fn is_given(self) -> bool {
+        self.value != PackedValue::Undefined
+    }
+
+    /// Reads a string.
+    pub(super) fn text(self) -> Result<&'a str> {
+        match self.value {
+            PackedValue::Text(text) => Ok(text),
+            PackedValue::Torn => Err(lone_surrogate(self.name)),
+            _ => Err(self.refuse("a string")),
+        }
+    }
+
+    /// Reads a string, or nothing.
+    pub(super) fn optional_text(self) -> Result<Option<&'a str>> {
+        if self.is_absent() {
+            return Ok(None);
+        }
+        self.text().map(Some)
+    }
+
+    /// Reads a whole number from 0 to 2^53-1.
+    pub(super) fn counter(self) -> Result<i64> {
+        match self.value {
+            PackedValue::Number(number) => whole_number(self.name, number, 0),
+            _ => Err(self.refuse("a number")),
+        }
+    }
+
+    /// Reads a whole number from 0 to 2^53-1, or 0 when nothing was given.
+    pub(super) fn counter_or_zero(self) -> Result<i64> {
+        if self.is_absent() {
+            Ok(0)
+        } else {
+            self.counter()
+        }
+    }
 }
 
 /// Many packed values.
@@ -78,28 +154,33 @@ impl PackedValues {
             Some(blobs) => read_array::<u8>(env, blobs)?,
             None => Vec::new(),
         };
-        let string = String::from_utf8(read_utf8(env, text)?).map_err(|_| malformed())?;
-        match Self::from_utf8(string, codes, blobs)? {
-            Ok(values) => Ok(values),
-            Err((codes, blobs)) => Ok(Self::from_utf16(&read_utf16(env, text)?, codes, blobs)?),
+        let mut values = Self {
+            text: String::from_utf8(read_utf8(env, text)?).map_err(|_| malformed())?,
+            codes,
+            blobs,
+        };
+        if values.count_bytes()? {
+            return Ok(values);
         }
+        let units = read_utf16(env, text)?;
+        Ok(Self::from_utf16(&units, values.codes, values.blobs)?)
     }
 
-    /// Takes a text of which V8 says that this is its UTF-8 form, or gives the rest back when it
-    /// may not be: V8 writes U+FFFD for a lone surrogate, and two of them, next to each other in
-    /// different texts, become a pair.
-    fn from_utf8(
-        text: String,
-        mut codes: Vec<i32>,
-        blobs: Vec<u8>,
-    ) -> Result<std::result::Result<Self, (Vec<i32>, Vec<u8>)>> {
-        if !text.is_ascii() {
-            match byte_ends(&text, &codes)? {
-                Some(ends) => codes = ends,
-                None => return Ok(Err((codes, blobs))),
-            }
+    /// Makes texts' ends count bytes of the text that V8 gave.
+    ///
+    /// The answer is false, and nothing changed, when that may not be what was packed: V8 writes
+    /// U+FFFD for a lone surrogate, and two of them, next to each other in different texts,
+    /// become a pair.
+    fn count_bytes(&mut self) -> Result<bool> {
+        if self.text.is_ascii() {
+            return Ok(true);
         }
-        Ok(Ok(Self { text, codes, blobs }))
+        let ends = byte_ends(&self.text, &self.codes)?;
+        let is_whole = ends.is_some();
+        if let Some(ends) = ends {
+            self.codes = ends;
+        }
+        Ok(is_whole)
     }
 
     /// Takes a text as JavaScript has it, and finds the texts that have no UTF-8 form.
@@ -345,8 +426,12 @@ mod tests {
     }
 
     fn from_utf8(text: &str, codes: &[i32]) -> Option<PackedValues> {
-        let packed = PackedValues::from_utf8(text.into(), codes.to_vec(), b"xyz".to_vec());
-        packed.unwrap().ok()
+        let mut packed = PackedValues {
+            text: text.into(),
+            codes: codes.to_vec(),
+            blobs: b"xyz".to_vec(),
+        };
+        packed.count_bytes().unwrap().then_some(packed)
     }
 
     #[test]
@@ -445,7 +530,7 @@ mod tests {
             assert!(outcome.is_err(), "{codes:?}");
         }
         assert!(PackedValues::default().iter().take().is_err());
-        assert!(PackedValues::from_utf8("é".into(), vec![3], Vec::new()).is_err());
+        assert!(byte_ends("é", &[3]).is_err());
         assert!(PackedValues::from_utf16(&[0x61], vec![2], Vec::new()).is_err());
     }
 }

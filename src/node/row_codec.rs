@@ -291,7 +291,7 @@ impl Codes {
 
 /// A chunk of packed rows. It becomes `[text, codes, blobs]`; without blobs the last is missing.
 #[derive(Debug)]
-pub(crate) struct PackedRows(RowPacker);
+pub struct PackedRows(RowPacker);
 
 impl PackedRows {
     /// Gives back the packer with what it holds.
@@ -306,7 +306,7 @@ impl PackedRows {
 /// # Safety
 ///
 /// `env` is the environment of the running call, `kind` that of elements of `size` bytes.
-unsafe fn typed_array(
+pub(super) unsafe fn typed_array(
     env: sys::napi_env,
     kind: sys::napi_typedarray_type,
     bytes: *const u8,

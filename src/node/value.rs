@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::record::MAX_SAFE_INTEGER;
 use napi::bindgen_prelude::Unknown;
 use napi::{JsValue, Status, ValueType, sys};
+use std::mem::MaybeUninit;
 use std::ptr;
 
 /// A JavaScript value under the name by which an error calls it.
@@ -60,18 +61,58 @@ impl<'a> Argument<'a> {
 
     /// Reads a string.
     pub(super) fn text(&self) -> Result<String, Failure> {
-        if self.kind() != ValueType::String {
-            return Err(self.refuse("a string"));
-        }
-        self.string_content()
+        self.text_in(&mut TextRoom::new()).map(str::to_owned)
     }
 
     /// Reads a string, or nothing.
     pub(super) fn optional_text(&self) -> Result<Option<String>, Failure> {
+        let mut room = TextRoom::new();
+        Ok(self.optional_text_in(&mut room)?.map(str::to_owned))
+    }
+
+    /// Reads a string into `room`, or nothing.
+    pub(super) fn optional_text_in<'r>(
+        &self,
+        room: &'r mut TextRoom,
+    ) -> Result<Option<&'r str>, Failure> {
         if self.is_absent() {
             return Ok(None);
         }
-        self.text().map(Some)
+        self.text_in(room).map(Some)
+    }
+
+    /// Reads a string into `room`: with one call, unless it is long.
+    ///
+    /// A lone surrogate has no UTF-8 form; V8 would put U+FFFD in its place and so store
+    /// another text than was given: it is refused.
+    pub(super) fn text_in<'r>(&self, room: &'r mut TextRoom) -> Result<&'r str, Failure> {
+        let mut length = 0;
+        // SAFETY: the buffer is as long as is said; both handles belong to the running call.
+        let status = unsafe {
+            sys::napi_get_value_string_utf8(
+                self.env,
+                self.value,
+                room.short.as_mut_ptr().cast(),
+                TextRoom::LENGTH,
+                &raw mut length,
+            )
+        };
+        if status == sys::Status::napi_string_expected {
+            return Err(self.refuse("a string"));
+        }
+        check(self.env, status)?;
+        let text = if length < TextRoom::SURE {
+            // SAFETY: Node-API has written `length` bytes, fewer than there are.
+            let bytes = unsafe { std::slice::from_raw_parts(room.short.as_ptr().cast(), length) };
+            std::str::from_utf8(bytes).map_err(|_| not_utf8())?
+        } else {
+            room.long = self.long_text()?;
+            &room.long
+        };
+        if !text.is_ascii() && text.contains('\u{fffd}') {
+            self.check_surrogates()?;
+        }
+        Ok(text)
     }
 
     /// Reads a whole number from 0 to 2^53-1.
@@ -101,17 +142,7 @@ impl<'a> Argument<'a> {
         if self.kind() != ValueType::Number {
             return Err(self.refuse("a number"));
         }
-        let number = self.number()?;
-        let range = min as f64..=MAX_SAFE_INTEGER as f64;
-        // A fraction of NaN or an infinity is NaN, which is not 0.
-        if number.fract() == 0.0 && range.contains(&number) {
-            Ok(number as i64)
-        } else {
-            Err(Failure::Ledger(Error::argument(
-                self.field,
-                format!("is a number out of range; give a whole number from {min} to 2^53-1"),
-            )))
-        }
+        Ok(whole_number(self.field, self.number()?, min)?)
     }
 
     /// Reads the number of a value that is one.
@@ -124,11 +155,8 @@ impl<'a> Argument<'a> {
         Ok(number)
     }
 
-    /// Reads the text of a value that is a string.
-    ///
-    /// A lone surrogate has no UTF-8 form; V8 would put U+FFFD in its place and so store
-    /// another text than was given: it is refused.
-    pub(super) fn string_content(&self) -> Result<String, Failure> {
+    /// Reads a string of any length.
+    fn long_text(&self) -> Result<String, Failure> {
         let mut length = 0;
         // SAFETY: a null buffer asks for the length alone.
         check(self.env, unsafe {
@@ -152,12 +180,7 @@ impl<'a> Argument<'a> {
             )
         })?;
         bytes.truncate(length);
-        let text = String::from_utf8(bytes)
-            .map_err(|_| Error::Internal("V8 gave a text that is not UTF-8".into()))?;
-        if text.contains('\u{fffd}') {
-            self.check_surrogates()?;
-        }
-        Ok(text)
+        Ok(String::from_utf8(bytes).map_err(|_| not_utf8())?)
     }
 
     pub(super) fn check_surrogates(&self) -> Result<(), Failure> {
@@ -185,13 +208,56 @@ impl<'a> Argument<'a> {
         })?;
         units.truncate(length);
         if char::decode_utf16(units).any(|unit| unit.is_err()) {
-            return Err(Failure::Ledger(Error::argument(
-                self.field,
-                "is a string with a lone surrogate, which cannot be stored; use well-formed text",
-            )));
+            return Err(Failure::Ledger(lone_surrogate(self.field)));
         }
         Ok(())
     }
+}
+
+/// Takes a number that must be whole, from `min` to 2^53-1.
+pub(super) fn whole_number(field: &str, number: f64, min: i64) -> Result<i64, Error> {
+    let range = min as f64..=MAX_SAFE_INTEGER as f64;
+    // A fraction of NaN or an infinity is NaN, which is not 0.
+    if number.fract() == 0.0 && range.contains(&number) {
+        return Ok(number as i64);
+    }
+    Err(Error::argument(
+        field,
+        format!("is a number out of range; give a whole number from {min} to 2^53-1"),
+    ))
+}
+
+/// Refuses a string that has no UTF-8 form.
+pub(super) fn lone_surrogate(field: &str) -> Error {
+    Error::argument(
+        field,
+        "is a string with a lone surrogate, which cannot be stored; use well-formed text",
+    )
+}
+
+/// Where a string is read to: a short one takes no memory of its own.
+pub(super) struct TextRoom {
+    short: [MaybeUninit<u8>; TextRoom::LENGTH],
+    long: String,
+}
+
+impl TextRoom {
+    const LENGTH: usize = 256;
+
+    /// A text that leaves this much room is whole: V8 leaves out a last character that does not
+    /// fit, of at most four bytes, and needs one byte for a NUL.
+    const SURE: usize = Self::LENGTH - 4;
+
+    pub(super) const fn new() -> Self {
+        Self {
+            short: [const { MaybeUninit::uninit() }; Self::LENGTH],
+            long: String::new(),
+        }
+    }
+}
+
+fn not_utf8() -> Error {
+    Error::Internal("V8 gave a text that is not UTF-8".into())
 }
 
 /// Turns a status into an error: a pending exception of the caller's code is taken as it is.

@@ -1,102 +1,89 @@
-//! Owns the ledger's methods on file hashes: reading their arguments, giving back their records.
+//! Owns the ledger's methods and functions on file hashes: reading their arguments, packing their
+//! records.
 
 use super::Ledger;
+use super::function::{Answer, Call};
+use super::list;
+use super::packing::{List, pack_record};
 use crate::error::Error;
-use crate::node::error::Optional;
-use crate::node::record::Record;
-use crate::node::value::Argument;
-use crate::record::{FileHash, NewFileHash, OnConflict, UploadService};
+use crate::ledger::file_hash;
+use crate::node::error::Failure;
+use crate::node::value::{Argument, TextRoom};
+use crate::record::{OnConflict, UploadService};
+use crate::record_row::RecordRow;
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
 use napi_derive::napi;
 
+/// `isFileUploaded(hash)`: whether the hash is recorded.
+pub(super) fn is_uploaded(call: &Call<'_>) -> Answer {
+    let mut room = TextRoom::new();
+    let hash = call.argument(0, "hash").text_in(&mut room)?;
+    let is_uploaded = call.run(|manager| manager.is_file_uploaded(hash))?;
+    call.boolean(is_uploaded)
+}
+
+/// `getFileHash(hash)`: its record, or undefined.
+pub(super) fn get(call: &Call<'_>) -> Answer {
+    let mut room = TextRoom::new();
+    let hash = call.argument(0, "hash").text_in(&mut room)?;
+    call.pack(|manager, packer| {
+        let visit = |row: &RecordRow<'_>| pack_record(packer, row);
+        let found = manager.ledger(|connection| file_hash::visit_one(connection, hash, visit))?;
+        Ok(found.is_some())
+    })
+}
+
+/// `findFileHashes(chatId, limit)`: the chat's records.
+pub(super) fn list(call: &Call<'_>) -> Answer {
+    let chat_id = call.argument(0, "chatId").text()?;
+    list::answer(call, 1, &List::FileHashes { chat_id })
+}
+
+/// `addFileHash(...fields, onConflict)`.
+pub(super) fn add(call: &Call<'_>) -> Answer {
+    let mut rooms = [const { TextRoom::new() }; 7];
+    let [hash, path, name, mime, id, chat, time] = &mut rooms;
+    let file = file_hash::NewRow {
+        hash: call.argument(0, "hash").text_in(hash)?,
+        file_path: call.argument(1, "file_path").text_in(path)?,
+        file_name: call.argument(2, "file_name").text_in(name)?,
+        file_size: call.argument(3, "file_size").counter()?,
+        mime_type: call.argument(4, "mime_type").text_in(mime)?,
+        upload_service: {
+            let service = call.argument(5, "upload_service");
+            UploadService::parse(service.text_in(&mut TextRoom::new())?)?
+        },
+        upload_id: call.argument(6, "upload_id").optional_text_in(id)?,
+        chat_id: call.argument(7, "chat_id").text_in(chat)?,
+        uploaded_at: call.argument(8, "uploaded_at").optional_text_in(time)?,
+    };
+    let on_conflict = read_on_conflict(&call.argument(9, "onConflict"))?;
+    call.run(|manager| {
+        manager.ledger(|connection| file_hash::add(connection, &file, on_conflict).map(drop))
+    })?;
+    call.undefined()
+}
+
+/// Reads what to do with a hash that is there.
+pub(super) fn read_on_conflict(argument: &Argument<'_>) -> Result<OnConflict, Failure> {
+    match argument.optional_text_in(&mut TextRoom::new())? {
+        None => Ok(OnConflict::Fail),
+        Some("ignore") => Ok(OnConflict::Ignore),
+        Some("replace") => Ok(OnConflict::Replace),
+        Some(_) => Err(Failure::Ledger(Error::argument(
+            "onConflict",
+            "is a text outside the accepted ones: 'ignore' 'replace'",
+        ))),
+    }
+}
+
 #[napi]
 impl Ledger {
-    #[napi]
-    #[allow(clippy::too_many_arguments)]
-    pub fn add_file_hash(
-        &self,
-        env: &Env,
-        hash: Unknown<'_>,
-        file_path: Unknown<'_>,
-        file_name: Unknown<'_>,
-        file_size: Unknown<'_>,
-        mime_type: Unknown<'_>,
-        upload_service: Unknown<'_>,
-        upload_id: Unknown<'_>,
-        chat_id: Unknown<'_>,
-        uploaded_at: Unknown<'_>,
-        on_conflict: Unknown<'_>,
-    ) -> napi::Result<()> {
-        self.run(env, "addFileHash", |manager| {
-            let file = NewFileHash {
-                hash: Argument::new("hash", hash).text()?,
-                file_path: Argument::new("file_path", file_path).text()?,
-                file_name: Argument::new("file_name", file_name).text()?,
-                file_size: Argument::new("file_size", file_size).counter()?,
-                mime_type: Argument::new("mime_type", mime_type).text()?,
-                upload_service: UploadService::parse(
-                    &Argument::new("upload_service", upload_service).text()?,
-                )?,
-                upload_id: Argument::new("upload_id", upload_id).optional_text()?,
-                chat_id: Argument::new("chat_id", chat_id).text()?,
-                uploaded_at: Argument::new("uploaded_at", uploaded_at).optional_text()?,
-            };
-            let on_conflict = match Argument::new("onConflict", on_conflict)
-                .optional_text()?
-                .as_deref()
-            {
-                None => OnConflict::Fail,
-                Some("ignore") => OnConflict::Ignore,
-                Some("replace") => OnConflict::Replace,
-                Some(_) => {
-                    return Err(Error::argument(
-                        "onConflict",
-                        "is a text outside the accepted ones: 'ignore' 'replace'",
-                    )
-                    .into());
-                }
-            };
-            Ok(manager.add_file_hash(&file, on_conflict)?)
-        })
-    }
-
-    #[napi(ts_return_type = "import('./index').FileHash | undefined")]
-    pub fn get_file_hash(
-        &self,
-        env: &Env,
-        hash: Unknown<'_>,
-    ) -> napi::Result<Optional<Record<FileHash>>> {
-        self.run(env, "getFileHash", |manager| {
-            let hash = Argument::new("hash", hash).text()?;
-            Ok(Optional(manager.get_file_hash(&hash)?.map(Record)))
-        })
-    }
-
-    #[napi(ts_return_type = "import('./index').FileHash[]")]
-    pub fn find_file_hashes(
-        &self,
-        env: &Env,
-        chat_id: Unknown<'_>,
-    ) -> napi::Result<Record<Vec<FileHash>>> {
-        self.run(env, "findFileHashes", |manager| {
-            Ok(Record(manager.find_file_hashes(
-                &Argument::new("chatId", chat_id).text()?,
-            )?))
-        })
-    }
-
     #[napi]
     pub fn delete_file_hash(&self, env: &Env, hash: Unknown<'_>) -> napi::Result<()> {
         self.run(env, "deleteFileHash", |manager| {
             Ok(manager.delete_file_hash(&Argument::new("hash", hash).text()?)?)
-        })
-    }
-
-    #[napi]
-    pub fn is_file_uploaded(&self, env: &Env, hash: Unknown<'_>) -> napi::Result<bool> {
-        self.run(env, "isFileUploaded", |manager| {
-            Ok(manager.is_file_uploaded(&Argument::new("hash", hash).text()?)?)
         })
     }
 }

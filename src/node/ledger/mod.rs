@@ -4,17 +4,25 @@
 //! Arguments come one by one, in the order of `lib/record.js`: reading properties is cheap for
 //! JavaScript and dear for an addon. Nothing of the caller's runs while the handle is borrowed.
 
+mod batch;
 mod file_hash;
+mod function;
+mod handle;
+mod list;
+mod packing;
+mod page;
 mod session;
 mod setting;
 mod upload_error;
 
+use self::handle::Handle;
 use crate::config::DatabaseConfig;
 use crate::connection::Role;
 use crate::error::{Error, Result};
 use crate::maintenance;
 use crate::manager::DatabaseManager;
 use crate::node::config::read_config;
+use crate::node::environment;
 use crate::node::error::{Failure, call};
 use crate::node::open_file::{OpenFile, Owner};
 use crate::node::record::Record;
@@ -22,17 +30,16 @@ use crate::node::task::Job;
 use crate::record::DatabaseStats;
 use crate::transaction;
 use napi::Env;
-use napi::bindgen_prelude::{AsyncTask, Unknown};
+use napi::bindgen_prelude::{AsyncTask, Object, Unknown};
 use napi_derive::napi;
 use rusqlite::InterruptHandle;
-use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A handle on a ledger for an event loop: it never waits and never syncs by itself.
 #[napi]
 pub struct Ledger {
-    manager: RefCell<Option<DatabaseManager>>,
+    handle: Arc<Handle>,
     config: DatabaseConfig,
     file: Arc<OpenFile>,
     owner: Owner,
@@ -91,7 +98,7 @@ impl Ledger {
         let pages = Arc::clone(&log_pages);
         manager.watch_log(move |count| pages.store(count, Ordering::Relaxed))?;
         Ok(Self {
-            manager: RefCell::new(Some(manager)),
+            handle: Arc::new(Handle::new(manager)),
             file: OpenFile::of(&config),
             owner: Owner::new(),
             // What works beside this handle must find its file, never make another.
@@ -111,10 +118,7 @@ impl Ledger {
         operation: &str,
         work: impl FnOnce(&DatabaseManager) -> std::result::Result<T, Failure>,
     ) -> napi::Result<T> {
-        call(env, operation, || {
-            let manager = self.manager.borrow();
-            work(manager.as_ref().ok_or(Error::Closed)?)
-        })
+        call(env, operation, || self.handle.with(work))
     }
 
     /// Starts work off the event loop, through a connection of its own.
@@ -147,6 +151,14 @@ impl Drop for Ledger {
 
 #[napi]
 impl Ledger {
+    /// Makes the functions on records (see `function.rs`), which `lib/ledger.js` calls.
+    #[napi(ts_return_type = "import('./lib/ledger').LedgerFunctions")]
+    pub fn functions(&self, env: &Env) -> napi::Result<Object<'static>> {
+        let codes = environment::codes(env)?;
+        let functions = function::functions(env, &self.handle, codes)?;
+        Ok(Object::from_raw(env.raw(), functions))
+    }
+
     /// How many pages the write-ahead log held after this handle's last commit.
     #[napi(getter)]
     pub fn log_pages(&self) -> i32 {
@@ -156,17 +168,15 @@ impl Ledger {
     /// Whether a transaction is open on this handle.
     #[napi(getter)]
     pub fn in_transaction(&self) -> bool {
-        let manager = self.manager.borrow();
-        manager
-            .as_ref()
-            .is_some_and(|manager| !manager.connection().is_autocommit())
+        let is_open = |manager: &DatabaseManager| Ok(!manager.connection().is_autocommit());
+        self.handle.with::<_, Error>(is_open).unwrap_or(false)
     }
 
     /// Closes the handle, off the event loop.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close(&self) -> AsyncTask<Job<()>> {
         self.file.release(self.owner);
-        let manager = self.manager.borrow_mut().take();
+        let manager = self.handle.take();
         Job::start("disconnect", move || {
             maintenance::close(
                 manager
@@ -186,11 +196,10 @@ impl Ledger {
     /// Whether the next write would begin the log again, and so wait for the disk.
     #[napi(getter)]
     pub fn starts_log(&self) -> bool {
-        let manager = self.manager.borrow();
         // What cannot be told here, the write itself will tell.
-        manager.as_ref().is_some_and(|manager| {
-            maintenance::next_write_starts_log(manager.connection()).unwrap_or(false)
-        })
+        self.handle
+            .with(|manager| maintenance::next_write_starts_log(manager.connection()))
+            .unwrap_or(false)
     }
 
     /// Begins the log again off the event loop, for the method `operation`.

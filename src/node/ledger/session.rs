@@ -1,13 +1,42 @@
-//! Owns the ledger's methods on sessions: reading their arguments, giving back their records.
+//! Owns the ledger's methods and functions on sessions: reading their arguments, packing their
+//! records.
 
 use super::Ledger;
-use crate::node::error::Optional;
-use crate::node::record::Record;
-use crate::node::value::Argument;
-use crate::record::{NewSession, SessionChanges, SessionDeltas, SessionStatus, UploadSession};
+use super::function::{Answer, Call};
+use super::list;
+use super::packing::{List, pack_record};
+use crate::ledger::session;
+use crate::node::error::Failure;
+use crate::node::value::{Argument, TextRoom};
+use crate::record::{NewSession, SessionChanges, SessionDeltas, SessionStatus};
+use crate::record_row::RecordRow;
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
 use napi_derive::napi;
+
+/// `getSession(id)`: its record, or undefined.
+pub(super) fn get(call: &Call<'_>) -> Answer {
+    let mut room = TextRoom::new();
+    let id = call.argument(0, "id").text_in(&mut room)?;
+    call.pack(|manager, packer| {
+        let visit = |row: &RecordRow<'_>| pack_record(packer, row);
+        let found = manager.ledger(|connection| session::visit_one(connection, id, visit))?;
+        Ok(found.is_some())
+    })
+}
+
+/// `listSessions(status, limit)`: the records, newest first.
+pub(super) fn list(call: &Call<'_>) -> Answer {
+    let status = read_status(&call.argument(0, "status"))?;
+    list::answer(call, 1, &List::Sessions { status })
+}
+
+/// Reads a status, or nothing.
+pub(super) fn read_status(argument: &Argument<'_>) -> Result<Option<SessionStatus>, Failure> {
+    let mut room = TextRoom::new();
+    let status = argument.optional_text_in(&mut room)?;
+    Ok(status.map(SessionStatus::parse).transpose()?)
+}
 
 #[napi]
 impl Ledger {
@@ -54,18 +83,6 @@ impl Ledger {
                 created_at: Argument::new("created_at", created_at).optional_text()?,
             };
             Ok(manager.create_session(&session)?)
-        })
-    }
-
-    #[napi(ts_return_type = "import('./index').UploadSession | undefined")]
-    pub fn get_session(
-        &self,
-        env: &Env,
-        id: Unknown<'_>,
-    ) -> napi::Result<Optional<Record<UploadSession>>> {
-        self.run(env, "getSession", |manager| {
-            let id = Argument::new("id", id).text()?;
-            Ok(Optional(manager.get_session(&id)?.map(Record)))
         })
     }
 
@@ -145,21 +162,6 @@ impl Ledger {
                     .delta_or_zero()?,
             };
             Ok(manager.increment_session(&id, deltas)?)
-        })
-    }
-
-    #[napi(ts_return_type = "import('./index').UploadSession[]")]
-    pub fn list_sessions(
-        &self,
-        env: &Env,
-        status: Unknown<'_>,
-    ) -> napi::Result<Record<Vec<UploadSession>>> {
-        self.run(env, "listSessions", |manager| {
-            let status = Argument::new("status", status).optional_text()?;
-            let status = status
-                .map(|status| SessionStatus::parse(&status))
-                .transpose()?;
-            Ok(Record(manager.list_sessions(status)?))
         })
     }
 

@@ -1,14 +1,20 @@
-//! Owns the ledger's methods on settings, which cross as JSON texts.
+//! Owns the ledger's methods and functions on settings, which cross as JSON texts.
 
 use super::Ledger;
+use super::function::{Answer, Call};
+use super::list;
+use super::packing::List;
 use crate::manager::DatabaseManager;
 use crate::node::error::Optional;
-use crate::node::record::Record;
 use crate::node::value::Argument;
-use crate::record::ConfigRecord;
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
 use napi_derive::napi;
+
+/// `listConfig(limit)`: the records, by key.
+pub(super) fn list(call: &Call<'_>) -> Answer {
+    list::answer(call, 0, &List::Settings)
+}
 
 #[napi]
 impl Ledger {
@@ -38,13 +44,6 @@ impl Ledger {
     pub fn delete_config(&self, env: &Env, key: Unknown<'_>) -> napi::Result<()> {
         self.run(env, "deleteConfig", |manager| {
             Ok(manager.delete_config(&Argument::new("key", key).text()?)?)
-        })
-    }
-
-    #[napi(ts_return_type = "import('./index').ConfigRecord[]")]
-    pub fn list_config(&self, env: &Env) -> napi::Result<Record<Vec<ConfigRecord>>> {
-        self.run(env, "listConfig", |manager| {
-            Ok(Record(manager.list_config()?))
         })
     }
 }

@@ -1,50 +1,40 @@
-//! Owns the ledger's methods on errors: reading their arguments, giving back their records.
+//! Owns the ledger's methods and functions on errors: reading their arguments, packing their
+//! records.
 
 use super::Ledger;
-use crate::node::record::Record;
-use crate::node::value::Argument;
-use crate::record::{NewUploadError, UploadError};
+use super::function::{Answer, Call};
+use super::list;
+use super::packing::List;
+use crate::ledger::upload_error;
+use crate::node::value::{Argument, TextRoom};
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
 use napi_derive::napi;
 
+/// `logError(...fields)`: the error's id.
+pub(super) fn log(call: &Call<'_>) -> Answer {
+    let mut rooms = [const { TextRoom::new() }; 4];
+    let [session, path, kind, message] = &mut rooms;
+    let error = upload_error::NewRow {
+        session_id: call.argument(0, "session_id").text_in(session)?,
+        file_path: call.argument(1, "file_path").text_in(path)?,
+        error_type: call.argument(2, "error_type").text_in(kind)?,
+        error_message: call.argument(3, "error_message").text_in(message)?,
+        retry_count: call.argument(4, "retry_count").counter_or_zero()?,
+    };
+    let id =
+        call.run(|manager| manager.ledger(|connection| upload_error::log(connection, &error)))?;
+    call.integer(id)
+}
+
+/// `getErrors(sessionId, limit)`: the session's records, by id.
+pub(super) fn list(call: &Call<'_>) -> Answer {
+    let session_id = call.argument(0, "sessionId").text()?;
+    list::answer(call, 1, &List::Errors { session_id })
+}
+
 #[napi]
 impl Ledger {
-    #[napi]
-    pub fn log_error(
-        &self,
-        env: &Env,
-        session_id: Unknown<'_>,
-        file_path: Unknown<'_>,
-        error_type: Unknown<'_>,
-        error_message: Unknown<'_>,
-        retry_count: Unknown<'_>,
-    ) -> napi::Result<i64> {
-        self.run(env, "logError", |manager| {
-            let error = NewUploadError {
-                session_id: Argument::new("session_id", session_id).text()?,
-                file_path: Argument::new("file_path", file_path).text()?,
-                error_type: Argument::new("error_type", error_type).text()?,
-                error_message: Argument::new("error_message", error_message).text()?,
-                retry_count: Argument::new("retry_count", retry_count).counter_or_zero()?,
-            };
-            Ok(manager.log_error(&error)?)
-        })
-    }
-
-    #[napi(ts_return_type = "import('./index').UploadError[]")]
-    pub fn get_errors(
-        &self,
-        env: &Env,
-        session_id: Unknown<'_>,
-    ) -> napi::Result<Record<Vec<UploadError>>> {
-        self.run(env, "getErrors", |manager| {
-            Ok(Record(manager.get_errors(
-                &Argument::new("sessionId", session_id).text()?,
-            )?))
-        })
-    }
-
     #[napi]
     pub fn increment_retry_count(&self, env: &Env, error_id: Unknown<'_>) -> napi::Result<i64> {
         self.run(env, "incrementRetryCount", |manager| {

@@ -1,0 +1,237 @@
+// @ts-check
+'use strict';
+
+const { invalidArgument, kindOf } = require('./error.js');
+const { Packer } = require('./packer.js');
+const { FIELDS, readFields } = require('./record.js');
+
+/**
+ * Owns calls with many records: they are read and packed when the call is made, written a chunk
+ * at a time, and each has an outcome of its own.
+ *
+ * @typedef {import('./packer.js').PackedValues} PackedValues
+ * @typedef {[numbers: Float64Array, errors: unknown[]]} ChunkOutcome a number for each record, NaN
+ *   for one that failed, and the errors of those
+ */
+
+/** How much goes into one chunk: so much that its own cost is nothing, and far less than a slice. */
+const CHUNK_RECORDS = 256;
+const CHUNK_UNITS = 256 * 1024;
+
+/** Hashes are looked up in the order of the index: the more at once, the nearer each other. */
+const CHUNK_HASHES = 4096;
+
+/**
+ * Records on their way to the addon, and what became of them.
+ *
+ * @template T
+ */
+class Batch {
+  /** @type {PromiseSettledResult<T>[]} in the order of the records, as far as it has come */
+  #outcomes = [];
+  #written = 0;
+  #chunks;
+  #failures;
+  #meaningOf;
+
+  /**
+   * @param {PackedValues[]} chunks
+   * @param {Map<number, unknown>} failures of records that could not be packed, by their index
+   * @param {(number: number) => T} meaningOf what the addon's number says
+   */
+  constructor(chunks, failures, meaningOf) {
+    this.#chunks = chunks;
+    this.#failures = failures;
+    this.#meaningOf = meaningOf;
+  }
+
+  /** Whether there is nothing to write, or nothing more. */
+  get isDone() {
+    return this.#written === this.#chunks.length;
+  }
+
+  /** Begins anew, when what was written has been rolled back. */
+  rewind() {
+    this.#written = 0;
+    this.#outcomes = [];
+  }
+
+  /**
+   * Writes the next chunk.
+   *
+   * @param {(...packed: PackedValues) => ChunkOutcome} write
+   */
+  writeNext(write) {
+    const [numbers, errors] = write(...this.#chunks[this.#written]);
+    this.#written += 1;
+    const outcomes = this.#outcomes;
+    let nextError = 0;
+    for (const number of numbers) {
+      this.#settleFailures();
+      outcomes.push(
+        Number.isNaN(number)
+          ? { status: 'rejected', reason: errors[nextError++] }
+          : { status: 'fulfilled', value: this.#meaningOf(number) },
+      );
+    }
+  }
+
+  /** What became of each record, once all are written. */
+  finish() {
+    this.#settleFailures();
+    return this.#outcomes;
+  }
+
+  #settleFailures() {
+    if (this.#failures.size === 0) return;
+    const outcomes = this.#outcomes;
+    while (this.#failures.has(outcomes.length)) {
+      outcomes.push({ status: 'rejected', reason: this.#failures.get(outcomes.length) });
+    }
+  }
+}
+
+/**
+ * @template T
+ * @param {string} operation the public method
+ * @param {unknown} records
+ * @param {(record: unknown, name: string) => unknown[]} read gives a record's values
+ * @param {(number: number) => T} meaningOf
+ */
+function packRecords(operation, records, read, meaningOf) {
+  requireArray(operation, 'records', records);
+  /** @type {PackedValues[]} */
+  const chunks = [];
+  /** @type {Map<number, unknown>} */
+  const failures = new Map();
+  const packer = new Packer();
+  let packed = 0;
+  // A getter of the caller's may change the list: as long as it was is as long as it is.
+  const { length } = records;
+  for (let index = 0; index < length; index += 1) {
+    let values;
+    try {
+      values = read(records[index], `records[${index}]`);
+    } catch (error) {
+      failures.set(index, error);
+      continue;
+    }
+    packer.push(index);
+    for (const value of values) packer.push(value);
+    packed += 1;
+    if (packed === CHUNK_RECORDS || packer.text.length >= CHUNK_UNITS) {
+      chunks.push(packer.finish());
+      packed = 0;
+    }
+  }
+  if (packed > 0) chunks.push(packer.finish());
+  return new Batch(chunks, failures, meaningOf);
+}
+
+/** @param {unknown} records the argument of `addFileHashes` */
+function packFileHashes(records) {
+  const operation = 'addFileHashes';
+  return packRecords(
+    operation,
+    records,
+    (record, name) => readFields(operation, name, record, FIELDS.newFileHash),
+    (number) => /** @type {'added' | 'ignored'} */ (number === 1 ? 'added' : 'ignored'),
+  );
+}
+
+/** @param {unknown} records the argument of `logErrors` */
+function packErrors(records) {
+  const operation = 'logErrors';
+  return packRecords(
+    operation,
+    records,
+    (record, name) => readFields(operation, name, record, FIELDS.newUploadError),
+    (id) => id,
+  );
+}
+
+/** @param {unknown} records the argument of `updateSessions` */
+function packSessionUpdates(records) {
+  const operation = 'updateSessions';
+  return packRecords(
+    operation,
+    records,
+    (record, name) => {
+      const [id, changes] = readFields(operation, name, record, FIELDS.sessionUpdate);
+      return [id, ...readFields(operation, `${name}.changes`, changes, FIELDS.sessionChanges)];
+    },
+    () => undefined,
+  );
+}
+
+/** Hashes on their way to the addon, and which of them are recorded. */
+class HashLookup {
+  /** @type {Map<string, boolean>} */
+  #found = new Map();
+  #next = 0;
+  #hashes;
+
+  /** @param {string[]} hashes */
+  constructor(hashes) {
+    this.#hashes = hashes;
+  }
+
+  get isDone() {
+    return this.#next >= this.#hashes.length;
+  }
+
+  /**
+   * Looks up the next chunk.
+   *
+   * @param {(text: string, codes: Int32Array) => string} find
+   */
+  findNext(find) {
+    const start = this.#next;
+    const end = Math.min(start + CHUNK_HASHES, this.#hashes.length);
+    const codes = new Int32Array(end - start);
+    let text = '';
+    for (let index = start; index < end; index += 1) {
+      text += this.#hashes[index];
+      codes[index - start] = text.length;
+    }
+    const flags = find(text, codes);
+    for (let index = start; index < end; index += 1) {
+      this.#found.set(this.#hashes[index], flags.charCodeAt(index - start) === 49);
+    }
+    this.#next = end;
+  }
+
+  /** Each hash in the order asked, once all are looked up. */
+  finish() {
+    return this.#found;
+  }
+}
+
+/** @param {unknown} hashes the argument of `findUploaded` */
+function packHashes(hashes) {
+  const operation = 'findUploaded';
+  requireArray(operation, 'hashes', hashes);
+  const { length } = hashes;
+  const copy = new Array(length);
+  for (let index = 0; index < length; index += 1) {
+    const hash = hashes[index];
+    if (typeof hash !== 'string') {
+      throw invalidArgument(operation, `hashes[${index}]`, `must be a string, not ${kindOf(hash)}`);
+    }
+    if (hash === '') throw invalidArgument(operation, `hashes[${index}]`, 'is an empty string; give a text');
+    copy[index] = hash;
+  }
+  return new HashLookup(copy);
+}
+
+/**
+ * @param {string} operation
+ * @param {string} name
+ * @param {unknown} list
+ * @returns {asserts list is unknown[]}
+ */
+function requireArray(operation, name, list) {
+  if (!Array.isArray(list)) throw invalidArgument(operation, name, `must be an array, not ${kindOf(list)}`);
+}
+
+module.exports = { Batch, HashLookup, packErrors, packFileHashes, packHashes, packSessionUpdates };
