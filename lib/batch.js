@@ -32,22 +32,27 @@ class Batch {
   #written = 0;
   #chunks;
   #failures;
-  #toValue;
+  #meaningOf;
 
   /**
    * @param {PackedValues[]} chunks
    * @param {Map<number, unknown>} failures of records that could not be packed, by their index
-   * @param {(number: number) => T} toValue what the addon's number says
+   * @param {(number: number) => T} meaningOf what the addon's number says
    */
-  constructor(chunks, failures, toValue) {
+  constructor(chunks, failures, meaningOf) {
     this.#chunks = chunks;
     this.#failures = failures;
-    this.#toValue = toValue;
+    this.#meaningOf = meaningOf;
   }
 
   /** Whether there is nothing to write, or nothing more. */
   get isDone() {
     return this.#written === this.#chunks.length;
+  }
+
+  /** Whether one call of the addon's writes all of it. */
+  get isShort() {
+    return this.#chunks.length <= 1;
   }
 
   /** Begins anew, when what was written has been rolled back. */
@@ -71,7 +76,7 @@ class Batch {
       outcomes.push(
         Number.isNaN(number)
           ? { status: 'rejected', reason: errors[nextError++] }
-          : { status: 'fulfilled', value: this.#toValue(number) },
+          : { status: 'fulfilled', value: this.#meaningOf(number) },
       );
     }
   }
@@ -96,9 +101,9 @@ class Batch {
  * @param {string} operation the public method
  * @param {unknown} records
  * @param {(record: unknown, name: string) => unknown[]} read gives a record's values
- * @param {(number: number) => T} toValue
+ * @param {(number: number) => T} meaningOf
  */
-function packRecords(operation, records, read, toValue) {
+function packRecords(operation, records, read, meaningOf) {
   requireArray(operation, 'records', records);
   /** @type {PackedValues[]} */
   const chunks = [];
@@ -125,7 +130,7 @@ function packRecords(operation, records, read, toValue) {
     }
   }
   if (packed > 0) chunks.push(packer.finish());
-  return new Batch(chunks, failures, toValue);
+  return new Batch(chunks, failures, meaningOf);
 }
 
 /** @param {unknown} records the argument of `addFileHashes` */

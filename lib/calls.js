@@ -262,7 +262,7 @@ class Calls {
    *
    * @template T
    * @param {string} operation
-   * @param {{ isDone: boolean, finish: () => T }} batch
+   * @param {{ isDone: boolean, isShort: boolean, finish: () => T }} batch
    * @param {(ledger: Ledger) => void} next writes a part of it
    * @param {AbortSignal | undefined} signal
    * @returns {Promise<T>}
@@ -279,6 +279,12 @@ class Calls {
     const transaction = this.#storage?.getStore();
     if (!this.#storage || !transaction) return turn.batch(operation, steps, signal);
     const storage = this.#storage;
+    if (batch.isShort) {
+      return transaction.call(operation, (ledger) => {
+        if (!batch.isDone) next(ledger);
+        return batch.finish();
+      });
+    }
     const run = async () => {
       while (!batch.isDone) {
         await turn.pause();
@@ -287,22 +293,6 @@ class Calls {
       return batch.finish();
     };
     return transaction.nest(storage, run, signal);
-  }
-
-  /**
-   * @template T
-   * @param {string} operation
-   * @param {(ledger: Ledger) => Promise<T>} run
-   * @param {CallOptions} options
-   * @param {{ request: () => void }} [interruption] what stops it half-way
-   * @returns {Promise<T>}
-   */
-  job(operation, run, options, interruption) {
-    return attempt(() => {
-      const signal = readSignal(operation, options);
-      this.refuseInside(operation);
-      return this.#requireTurn(operation).job(operation, run, signal, interruption && (() => interruption.request()));
-    });
   }
 }
 

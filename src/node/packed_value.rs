@@ -154,28 +154,33 @@ impl PackedValues {
             Some(blobs) => read_array::<u8>(env, blobs)?,
             None => Vec::new(),
         };
-        let string = String::from_utf8(read_utf8(env, text)?).map_err(|_| malformed())?;
-        match Self::from_utf8(string, codes, blobs)? {
-            Ok(values) => Ok(values),
-            Err((codes, blobs)) => Ok(Self::from_utf16(&read_utf16(env, text)?, codes, blobs)?),
+        let mut values = Self {
+            text: String::from_utf8(read_utf8(env, text)?).map_err(|_| malformed())?,
+            codes,
+            blobs,
+        };
+        if values.count_bytes()? {
+            return Ok(values);
         }
+        let units = read_utf16(env, text)?;
+        Ok(Self::from_utf16(&units, values.codes, values.blobs)?)
     }
 
-    /// Takes a text of which V8 says that this is its UTF-8 form, or gives the rest back when it
-    /// may not be: V8 writes U+FFFD for a lone surrogate, and two of them, next to each other in
-    /// different texts, become a pair.
-    fn from_utf8(
-        text: String,
-        mut codes: Vec<i32>,
-        blobs: Vec<u8>,
-    ) -> Result<std::result::Result<Self, (Vec<i32>, Vec<u8>)>> {
-        if !text.is_ascii() {
-            match byte_ends(&text, &codes)? {
-                Some(ends) => codes = ends,
-                None => return Ok(Err((codes, blobs))),
-            }
+    /// Makes texts' ends count bytes of the text that V8 gave.
+    ///
+    /// The answer is false, and nothing changed, when that may not be what was packed: V8 writes
+    /// U+FFFD for a lone surrogate, and two of them, next to each other in different texts,
+    /// become a pair.
+    fn count_bytes(&mut self) -> Result<bool> {
+        if self.text.is_ascii() {
+            return Ok(true);
         }
-        Ok(Ok(Self { text, codes, blobs }))
+        let ends = byte_ends(&self.text, &self.codes)?;
+        let is_whole = ends.is_some();
+        if let Some(ends) = ends {
+            self.codes = ends;
+        }
+        Ok(is_whole)
     }
 
     /// Takes a text as JavaScript has it, and finds the texts that have no UTF-8 form.
@@ -421,8 +426,12 @@ mod tests {
     }
 
     fn from_utf8(text: &str, codes: &[i32]) -> Option<PackedValues> {
-        let packed = PackedValues::from_utf8(text.into(), codes.to_vec(), b"xyz".to_vec());
-        packed.unwrap().ok()
+        let mut packed = PackedValues {
+            text: text.into(),
+            codes: codes.to_vec(),
+            blobs: b"xyz".to_vec(),
+        };
+        packed.count_bytes().unwrap().then_some(packed)
     }
 
     #[test]
@@ -521,7 +530,7 @@ mod tests {
             assert!(outcome.is_err(), "{codes:?}");
         }
         assert!(PackedValues::default().iter().take().is_err());
-        assert!(PackedValues::from_utf8("é".into(), vec![3], Vec::new()).is_err());
+        assert!(byte_ends("é", &[3]).is_err());
         assert!(PackedValues::from_utf16(&[0x61], vec![2], Vec::new()).is_err());
     }
 }
