@@ -294,6 +294,22 @@ class Calls {
     };
     return transaction.nest(storage, run, signal);
   }
+
+  /**
+   * @template T
+   * @param {string} operation
+   * @param {(ledger: Ledger) => Promise<T>} run
+   * @param {CallOptions} options
+   * @param {{ request: () => void }} [interruption] what stops it half-way
+   * @returns {Promise<T>}
+   */
+  job(operation, run, options, interruption) {
+    return attempt(() => {
+      const signal = readSignal(operation, options);
+      this.refuseInside(operation);
+      return this.#requireTurn(operation).job(operation, run, signal, interruption && (() => interruption.request()));
+    });
+  }
 }
 
 /**
