@@ -16,7 +16,7 @@ const TIME = '2026-01-31T12:00:00.000Z';
 async function openLedger(t, file = ':memory:') {
   const config = native.validateConfig({ path: file }, 'DatabaseManager');
   const ledger = await native.openLedger(config, false);
-  t.after(() => ledger.close());
+  t.after(() => ledger.close(false));
   await ledger.initializeSchema();
   return ledger;
 }
@@ -447,7 +447,7 @@ test('a list can be read on another thread and taken chunk by chunk', async (t) 
     ledger.begin();
     for (let index = 0; index < 1000; index += 1) all.push(add(ledger, `h${index}`));
     ledger.commit();
-    const list = await ledger.readList('findFileHashes', 'chat123');
+    const list = await ledger.readList('findFileHashes', 'chat123', new native.Interruption());
     const rows = [];
     let chunks = 0;
     for (let chunk = list.take(); chunk !== undefined; chunk = list.take()) {
@@ -460,15 +460,17 @@ test('a list can be read on another thread and taken chunk by chunk', async (t) 
       ['listSessions', undefined],
       ['getErrors', 's'],
     ]) {
-      const empty = await ledger.readList(name, filter);
+      const empty = await ledger.readList(name, filter, new native.Interruption());
       assert.equal(decodeRows(empty.take(), buildFileHashes).length, 0);
       assert.equal(empty.take(), undefined);
     }
-    assert.throws(() => ledger.readList('findFileHashes', 7), {
+    assert.throws(() => ledger.readList('findFileHashes', 7, new native.Interruption()), {
       code: 'DB_INVALID_ARGUMENT',
       operation: 'findFileHashes',
     });
-    assert.throws(() => ledger.readList('listSessions', 'asleep'), { code: 'DB_INVALID_ARGUMENT' });
+    assert.throws(() => ledger.readList('listSessions', 'asleep', new native.Interruption()), {
+      code: 'DB_INVALID_ARGUMENT',
+    });
   }
 });
 
@@ -498,7 +500,7 @@ test('functions of a closed ledger, or of one that is no longer held, say so', a
   const config = native.validateConfig({ path: ':memory:' }, 'DatabaseManager');
   const ledger = await native.openLedger(config, false);
   const { isFileUploaded } = ledger;
-  await ledger.close();
+  await ledger.close(false);
   for (const call of [
     () => isFileUploaded('a'),
     () => ledger.getFileHash('a'),
@@ -540,7 +542,7 @@ test('what another tool wrote is checked in packed records too', async (t) => {
   }
   assert.throws(() => ledger.findFileHashes('d'), { code: 'DB_INVALID_DATA', operation: 'findFileHashes' });
   assert.throws(() => ledger.fileHashPage('d'), { code: 'DB_INVALID_DATA' });
-  await assert.rejects(ledger.readList('findFileHashes', 'd'), {
+  await assert.rejects(ledger.readList('findFileHashes', 'd', new native.Interruption()), {
     code: 'DB_INVALID_DATA',
     operation: 'findFileHashes',
   });

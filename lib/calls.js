@@ -223,17 +223,17 @@ class Calls {
   async list(operation, filter, page, build, options) {
     const short = await this.read(operation, (ledger) => ledger.upTo[operation](SHORT_LIST, filter), options);
     if (short) return short;
-    const turn = this.#requireTurn(operation);
     const transaction = this.#storage?.getStore();
     if (this.#storage && transaction) {
       // Only its own handle sees what it has written: other calls wait until all pages are read.
       return transaction.nest(this.#storage, () =>
         collectPages(async (cursor) => {
-          await turn.pause();
+          await this.#turn?.pause();
           return this.read(operation, (/** @type {any} */ ledger) => ledger[page](filter, cursor), options);
         }),
       );
     }
+    const turn = this.#requireTurn(operation);
     const interruption = new native.Interruption();
     const start = (/** @type {Ledger} */ ledger) => ledger.readList(operation, filter, interruption);
     const packed = await turn.readInBackground(operation, interruption, start, readSignal(operation, options));
@@ -268,17 +268,18 @@ class Calls {
    * @returns {Promise<T>}
    */
   writeBatch(operation, batch, next, signal) {
-    const turn = this.#requireTurn(operation);
-    const steps = {
-      get isDone() {
-        return batch.isDone;
-      },
-      next,
-      finish: () => batch.finish(),
-    };
-    const transaction = this.#storage?.getStore();
-    if (!this.#storage || !transaction) return turn.batch(operation, steps, signal);
     const storage = this.#storage;
+    const transaction = storage?.getStore();
+    if (!storage || !transaction) {
+      const steps = {
+        get isDone() {
+          return batch.isDone;
+        },
+        next,
+        finish: () => batch.finish(),
+      };
+      return this.#requireTurn(operation).batch(operation, steps, signal);
+    }
     if (batch.isShort) {
       return transaction.call(operation, (ledger) => {
         if (!batch.isDone) next(ledger);
@@ -287,7 +288,7 @@ class Calls {
     }
     const run = async () => {
       while (!batch.isDone) {
-        await turn.pause();
+        await this.#turn?.pause();
         await storage.getStore()?.call(operation, next);
       }
       return batch.finish();
