@@ -227,7 +227,8 @@ class Timeline {
 
   /** The state that settled promises have made known by then. */
   #settledBefore(moment) {
-    return this.entries.findLastIndex(({ settled }) => settled < moment) + 1;
+    // What `disconnect()` refuses settles before the writes that were made earlier.
+    return this.entries.findLastIndex((entry) => entry.settled < moment && !this.#isLost(entry)) + 1;
   }
 
   /** The state that a read of this manager's waits for. */
