@@ -74,6 +74,7 @@ test('it holds what it needs and nothing else', () => {
     'lib/manager.js',
     'lib/migrator.js',
     'lib/native.js',
+    'lib/packer.js',
     'lib/record.js',
     'lib/rows.js',
     'lib/shape.js',
