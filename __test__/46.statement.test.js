@@ -345,7 +345,9 @@ test('a statement is disposed of', { skip: Symbol.dispose === undefined }, (t) =
   assert.throws(() => statement.get(), { code: 'DB_STATEMENT_FINALIZED' });
 });
 
-test('preparing and running a million times keeps no memory', { skip: !process.env.SLOW_TESTS }, () => {
+test('preparing and running again and again keeps no memory', {
+  skip: process.env.NODE_V8_COVERAGE !== undefined,
+}, () => {
   const script = `
     const { createConnection } = require(process.argv[1]);
     const connection = createConnection({ path: ':memory:' });
@@ -358,10 +360,10 @@ test('preparing and running a million times keeps no memory', { skip: !process.e
       gc();
       return process.memoryUsage().rss;
     };
-    work(200_000);
-    const before = work(200_000);
-    console.log((work(1_000_000) - before) / 1e6);
+    const before = work(300_000);
+    console.log((work(300_000) - before) / 1e6);
   `;
-  const grown = Number(runScript(script, [], ['--expose-gc']));
-  assert.ok(grown < 1, `${grown} MB`);
+  // V8 would keep growing the space of young objects for a while, which is no leak.
+  const grown = Number(runScript(script, [], ['--expose-gc', '--max-semi-space-size=1']));
+  assert.ok(grown < 4, `${grown} MB`);
 });
