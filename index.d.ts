@@ -485,8 +485,21 @@ export interface PreparedStatement {
   run(params?: Params): RunResult;
   get<T = any>(params?: Params): T | undefined;
   all<T = any>(params?: Params): T[];
+  /**
+   * Goes through the rows one by one; they are read as they are asked for. While an iterator is
+   * open, writes on its connection throw `DB_ITERATOR_OPEN`. A `for` loop closes it on every way
+   * out. A statement that writes (`RETURNING`) is done at once.
+   */
+  iterate<T = any>(params?: Params): IterableIterator<T>;
+  /**
+   * Runs the statement with each of the rows (arrays or objects), in one transaction: all or
+   * nothing. `changes` is their sum, `lastInsertRowid` the last.
+   */
+  runMany(rows: Iterable<Params>): RunResult;
   /** Ends the statement; using it afterwards throws `DB_STATEMENT_FINALIZED`. */
   finalize(): void;
+  /** As {@link finalize}, for `using`; where the engine has `Symbol.dispose`. */
+  [Symbol.dispose](): void;
 }
 
 /**
@@ -507,6 +520,12 @@ export class SqliteConnection {
   get<T = any>(sql: string, params?: Params): T | undefined;
   /** Runs one statement and returns all its rows. */
   all<T = any>(sql: string, params?: Params): T[];
+  /** Goes through the rows one by one; see {@link PreparedStatement.iterate}. */
+  iterate<T = any>(sql: string, params?: Params): IterableIterator<T>;
+  /** Runs any number of statements without parameters. */
+  exec(sql: string): void;
+  /** Reads or sets a pragma: `pragma('user_version', { simple: true })`. */
+  pragma(source: string, options?: { simple?: boolean }): any;
   prepare(sql: string): PreparedStatement;
   /**
    * Runs `fn` in a transaction and returns what it returns; nested calls are savepoints.
@@ -536,6 +555,8 @@ export interface Database {
   exec(sql: string): this;
   /** Reads or sets a pragma: `pragma('user_version', { simple: true })`. */
   pragma(source: string, options?: { simple?: boolean }): any;
+  /** Says whether statements prepared from now on give integers as bigints. */
+  defaultSafeIntegers(toggle?: boolean): this;
   /** Makes a function that runs `fn` in a transaction. */
   transaction<F extends (...args: any[]) => any>(fn: F): TransactionFunction<F>;
   close(): this;
@@ -561,9 +582,32 @@ export interface Statement {
   readonly reader: boolean;
   /** Whether it changes nothing. */
   readonly readonly: boolean;
+  /** Whether an iterator of it is open. */
+  readonly busy: boolean;
   run(...params: any[]): RunResult;
   get(...params: any[]): any;
   all(...params: any[]): any[];
+  iterate(...params: any[]): IterableIterator<any>;
+  /** Keeps parameters for every later run, which then takes none. */
+  bind(...params: any[]): this;
+  /** Gives the first column alone. Each of the three forms turns the others off. */
+  pluck(toggle?: boolean): this;
+  /** Gives rows as arrays. */
+  raw(toggle?: boolean): this;
+  /** Gives an object for each table; what comes from no table is under `$`. */
+  expand(toggle?: boolean): this;
+  /** Gives integers as bigints. */
+  safeIntegers(toggle?: boolean): this;
+  columns(): ColumnDefinition[];
+}
+
+/** Where a column comes from; `null` for an expression. */
+export interface ColumnDefinition {
+  name: string;
+  column: string | null;
+  table: string | null;
+  database: string | null;
+  type: string | null;
 }
 
 // --- migrations -------------------------------------------------------------------------------

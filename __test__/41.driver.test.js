@@ -97,3 +97,83 @@ test('a deferred transaction takes no lock before it writes', (t) => {
   one.transaction(write).deferred();
   assert.throws(() => one.transaction(write).immediate(), { code: 'SQLITE_BUSY' });
 });
+
+test('a statement gives rows in the form that it was told last', (t) => {
+  const db = open(t);
+  db.exec(
+    "CREATE TABLE one (id, x); CREATE TABLE two (id, y); INSERT INTO one VALUES (1, 'a'); INSERT INTO two VALUES (1, 'b')",
+  );
+  const select = db.prepare("SELECT one.id, x, two.id, y, 'free' AS z FROM one JOIN two ON one.id = two.id");
+  const forms = {
+    raw: [1, 'a', 1, 'b', 'free'],
+    pluck: 1,
+    expand: { one: { id: 1, x: 'a' }, two: { id: 1, y: 'b' }, $: { z: 'free' } },
+  };
+  const plain = { id: 1, x: 'a', y: 'b', z: 'free' };
+  for (let round = 0; round < 100; round += 1) {
+    for (const [form, row] of Object.entries(forms)) {
+      assert.equal(select[form](), select);
+      assert.deepEqual([select.get(), select.all(), [...select.iterate()]], [row, [row], [row]]);
+      for (const other of Object.keys(forms)) if (other !== form) select[other](false);
+      assert.deepEqual(select.get(), row);
+      select[form](false);
+      assert.deepEqual(select.get(), plain);
+    }
+  }
+  assert.equal(db.prepare('SELECT 1 WHERE 0').pluck().get(), undefined);
+  assert.throws(() => select.raw('yes'), { code: 'DB_INVALID_ARGUMENT', operation: 'raw' });
+  const insert = db.prepare('INSERT INTO one VALUES (1, 2)');
+  for (const form of ['raw', 'pluck', 'expand', 'columns']) {
+    assert.throws(() => insert[form](), { code: 'DB_INVALID_ARGUMENT', operation: form });
+  }
+});
+
+test('columns say where they come from', (t) => {
+  const db = open(t);
+  db.exec('CREATE TABLE t (a INTEGER, b)');
+  assert.deepEqual(db.prepare('SELECT a AS renamed, b, 1 + 1 AS sum FROM t').columns(), [
+    { name: 'renamed', column: 'a', table: 't', database: 'main', type: 'INTEGER' },
+    { name: 'b', column: 'b', table: 't', database: 'main', type: null },
+    { name: 'sum', column: null, table: null, database: null, type: null },
+  ]);
+});
+
+test('integers become bigints where that is asked for', (t) => {
+  const db = open(t);
+  const big = 2n ** 63n - 1n;
+  const select = db.prepare('SELECT ? AS a, 1.5 AS b').safeIntegers();
+  assert.deepEqual(
+    [select.get(big), select.all(-big), [...select.iterate(1)]],
+    [{ a: big, b: 1.5 }, [{ a: -big, b: 1.5 }], [{ a: 1n, b: 1.5 }]],
+  );
+  assert.deepEqual(select.raw().get(7), [7n, 1.5]);
+  assert.deepEqual(select.safeIntegers(false).get(7), [7, 1.5]);
+  assert.equal(db.defaultSafeIntegers(), db);
+  db.exec('CREATE TABLE t (id INTEGER PRIMARY KEY)');
+  assert.deepEqual(db.prepare('INSERT INTO t VALUES (?)').run(big), { changes: 1, lastInsertRowid: big });
+  assert.equal(db.prepare('SELECT id FROM t').pluck().get(), big);
+  assert.equal(db.pragma('user_version', { simple: true }), 0n);
+  assert.equal(db.defaultSafeIntegers(false).pragma('user_version', { simple: true }), 0);
+});
+
+test('parameters can be bound once for ever, and an open iterator is seen', (t) => {
+  const db = open(t);
+  const select = db.prepare('SELECT ? AS a, ? AS b').bind(1, 'x');
+  assert.deepEqual([select.get(), select.all()], [{ a: 1, b: 'x' }, [{ a: 1, b: 'x' }]]);
+  assert.throws(() => select.get(1, 2), { code: 'DB_INVALID_ARGUMENT', operation: 'get' });
+  assert.throws(() => select.bind(1, 2), { code: 'DB_INVALID_ARGUMENT', operation: 'bind' });
+  assert.deepEqual(db.prepare('SELECT :a AS a').bind({ a: 7 }).raw().get(), [7]);
+  assert.equal(select.busy, false);
+  for (const _ of select.iterate()) {
+    assert.equal(select.busy, true);
+    assert.throws(() => db.exec('CREATE TABLE t (x)'), { code: 'DB_ITERATOR_OPEN' });
+  }
+  assert.equal(select.busy, false);
+});
+
+test('what is left out says so', (t) => {
+  const db = open(t);
+  for (const name of ['aggregate', 'backup', 'function', 'loadExtension', 'serialize', 'table', 'unsafeMode']) {
+    assert.throws(() => db[name](), { code: 'DB_NOT_SUPPORTED', operation: name });
+  }
+});

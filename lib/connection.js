@@ -150,15 +150,10 @@ class PreparedStatement {
   finalize() {
     this.#isFinalized = true;
   }
-}
 
-// Node 20 has no Symbol.dispose before 20.5.
-if (Symbol.dispose) {
-  Object.defineProperty(PreparedStatement.prototype, Symbol.dispose, {
-    value: PreparedStatement.prototype.finalize,
-    configurable: true,
-    writable: true,
-  });
+  [Symbol.dispose ?? Symbol.for('Symbol.dispose')]() {
+    this.finalize();
+  }
 }
 
 /** @param {import('../index').DatabaseConfig} config */

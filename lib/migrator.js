@@ -217,7 +217,7 @@ class DatabaseMigrator {
     } else if (typeof step === 'string') {
       this.#handle.exec(step);
     } else {
-      await step(this.#connection);
+      await step(/** @type {any} */ (this.#connection));
     }
   }
 

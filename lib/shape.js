@@ -167,8 +167,9 @@ function compile(shape, form, columns, groups) {
 return {
   build(text, codes, blobs, rows) {
     let ${variables};
+    let count = rows.length;
     for (let row = codes[0]; row > 0; row -= 1) {${cells}
-    rows.push(${row});
+    rows[count++] = ${row};
     }
   },
   buildFirst(text, codes, blobs) {

@@ -62,6 +62,7 @@ class Session {
   /** @param {Handle} handle */
   constructor(handle) {
     this.handle = handle;
+    this.isClosed = false;
     /** @type {Calls} */
     this.calls = /** @type {any} */ (handle.functions());
   }
@@ -87,6 +88,7 @@ class Session {
   /** Closes the connection: no statement is known any more. */
   close() {
     this.#known.clear();
+    this.isClosed = true;
     this.handle.close();
   }
 }
@@ -473,12 +475,16 @@ class RowIterator {
   }
 
   next() {
-    if (this.#at < this.#rows.length) return { value: this.#rows[this.#at++], done: false };
+    if (this.#at < this.#rows.length && !this.#statement.session.isClosed) {
+      return { value: this.#rows[this.#at++], done: false };
+    }
     return this.#readOn();
   }
 
   #readOn() {
-    if (this.#more) {
+    // What was read before the connection closed is not given after: how much that is depends on
+    // the chunks.
+    if (this.#more || (this.#isOpen && this.#statement.session.isClosed)) {
       try {
         const { rows, more } = this.#statement.next(this.#cursor, this.#limit, this.#shape);
         this.#rows = rows;

@@ -1,6 +1,7 @@
 // Types: what must compile, and, under @ts-expect-error, what must not. Compiled, never run.
 
 import {
+  type ColumnDefinition,
   type ConfigRecord,
   createConnection,
   type Database,
@@ -13,6 +14,7 @@ import {
   type FileHash,
   type Migration,
   type PreparedStatement,
+  type RunResult,
   SCHEMA_VERSION,
   type SchemaVersion,
   type SqliteConnection,
@@ -118,6 +120,14 @@ function connection() {
   expectType<{ changes: number; lastInsertRowid: number }>()({ ...db.run('DELETE FROM t WHERE a = :a', { a: 1 }) });
   const statement = db.prepare('SELECT 1');
   expectType<PreparedStatement>()(statement);
+  expectType<RunResult>()(statement.runMany([[1], { a: 2 }]));
+  expectType<IterableIterator<{ n: number }>>()(statement.iterate<{ n: number }>([1]));
+  for (const row of db.iterate<{ n: number }>('SELECT 1 AS n')) expectType<number>()(row.n);
+  expectType<void>()(db.exec('SELECT 1'));
+  db.pragma('user_version', { simple: true });
+  const driven = db.getDatabase().defaultSafeIntegers().prepare('SELECT 1').raw().pluck(false).expand(false);
+  expectType<ColumnDefinition[]>()(driven.safeIntegers().bind(1).columns());
+  expectType<boolean>()(driven.busy);
   expectType<{ n: number } | undefined>()(statement.get<{ n: number }>());
   expectType<number>()(db.transaction(() => 7));
   expectType<Database>()(db.getDatabase());
