@@ -17,6 +17,8 @@ const { performance } = require('node:perf_hooks');
 const TURN_MS = 5;
 
 class LoopTurn {
+  /** Tells turns apart. */
+  number = 0;
   /** When the present turn began, as far as we know; 0 before its first call. */
   #startedAt = 0;
   /** How many reads the turn has made since its last write. */
@@ -50,6 +52,7 @@ class LoopTurn {
   #end = () => {
     this.releaseSnapshot();
     this.#startedAt = 0;
+    this.number += 1;
     this.#onEnd();
   };
 

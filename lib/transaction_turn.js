@@ -33,10 +33,12 @@ class TransactionTurn {
   /**
    * @param {Ledger} ledger the handle that it is open on
    * @param {number} timeoutMs
+   * @param {number} turnNumber the loop's turn in which it began
    * @param {Owner} owner
    */
-  constructor(ledger, timeoutMs, owner) {
+  constructor(ledger, timeoutMs, turnNumber, owner) {
     this.ledger = ledger;
+    this.turnNumber = turnNumber;
     this.#timeoutMs = timeoutMs;
     this.#owner = owner;
     this.#timer = setTimeout(() => {

@@ -353,6 +353,7 @@ class Turn {
         isBehindWrite ||= isWrite(entry);
         index += 1;
       } else {
+        if (entry.kind === 'transaction') this.#readAhead(queue, index + 1);
         index += this.#start(queue, index);
         isBehindWrite ||= this.#active?.kind === 'job';
       }
@@ -390,9 +391,14 @@ class Turn {
     return this.#state === 'open' && !this.#active && !this.#isHeld;
   }
 
-  /** @returns {Ledger | undefined} the handle that shows the last committed state */
+  /**
+   * @returns {Ledger | undefined} the handle that shows the last committed state; none when it is better
+   *   to wait: a transaction that began in this turn will often end in it, and the second handle
+   *   would have to read again what the first one knows
+   */
   #readHandle() {
-    return this.#transaction ? this.#reader : this.#writer;
+    if (!this.#transaction) return this.#writer;
+    return this.#transaction.turnNumber === this.#loopTurn.number ? undefined : this.#reader;
   }
 
   /**
@@ -445,6 +451,19 @@ class Turn {
     this.#mayReopen = false;
     this.#reopen('IOERR', error);
     return true;
+  }
+
+  /**
+   * Lets reads go before a transaction that they need not wait for.
+   *
+   * @param {Entry[]} queue those that ran are taken out
+   * @param {number} index
+   */
+  #readAhead(queue, index) {
+    for (let next = index; next < queue.length && !isWrite(queue[next]) && this.#loopTurn.hasTime(); ) {
+      if (queue[next].kind === 'read' && this.#startRead(queue[next], performance.now(), 0)) queue.splice(next, 1);
+      else next += 1;
+    }
   }
 
   // --- the writing side ---------------------------------------------------------------------
@@ -609,7 +628,7 @@ class Turn {
    * @param {Ledger} writer
    */
   #openTransaction(entry, writer) {
-    const transaction = new TransactionTurn(writer, this.#config.timeout, {
+    const transaction = new TransactionTurn(writer, this.#config.timeout, this.#loopTurn.number, {
       onExpire: () => this.#queue.rejectWaiting((waiting) => behindTransaction(waiting.operation, transaction.ageMs)),
       acknowledge: () => this.#log.acknowledge(writer, 'transaction'),
       onEnd: () => {
