@@ -212,10 +212,18 @@ export interface DatabaseConfig {
   mmapSize?: number;
   /** SQLite's `cache_size`: pages when positive, KiB when negative. @default -64000 */
   cacheSize?: number;
+  /**
+   * `'phone'`: defaults for a machine with little memory, `mmapSize` 0 and `cacheSize` -2000. What
+   * is given besides counts for more. @default none
+   */
+  preset?: 'phone';
 }
 
+/** A configuration with every option decided; what a preset stands for is in it. */
+export type ResolvedConfig = Required<Omit<DatabaseConfig, 'preset'>>;
+
 /** The defaults of {@link DatabaseConfig}, without a path. */
-export const DEFAULT_CONFIG: Readonly<Required<Omit<DatabaseConfig, 'path'>>>;
+export const DEFAULT_CONFIG: Readonly<Omit<ResolvedConfig, 'path'>>;
 
 /** The schema version that this package reads and writes. */
 export const SCHEMA_VERSION: number;
@@ -227,7 +235,7 @@ export const SCHEMA_VERSION: number;
  * @example
  * const config = validateConfig({ path: './data/whatsapp-uploader.db' });
  */
-export function validateConfig(config: DatabaseConfig): Required<DatabaseConfig>;
+export function validateConfig(config: DatabaseConfig): ResolvedConfig;
 
 // --- errors -----------------------------------------------------------------------------------
 

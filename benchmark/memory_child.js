@@ -143,7 +143,7 @@ function slope(numbers) {
 async function readEverything({ subject, file }) {
   const { DatabaseManager } = require('..');
   const loaded = takeStock().resident;
-  const config = subject === 'default' ? { path: file } : { path: file, preset: subject };
+  const config = { path: file, preset: subject === 'phone' ? /** @type {const} */ ('phone') : undefined };
   const manager = new DatabaseManager(config);
   await manager.connect();
   let files = 0;

@@ -31,7 +31,7 @@ class Calls {
   #failure;
 
   /**
-   * @param {Required<import('../index').DatabaseConfig>} config
+   * @param {import('../index').ResolvedConfig} config
    * @param {Omit<import('./turn.js').Events, 'onLost'>} events
    */
   constructor(config, events) {

@@ -33,7 +33,7 @@ class Log {
   checkpointError;
 
   /**
-   * @param {Required<import('../index').DatabaseConfig>} config
+   * @param {import('../index').ResolvedConfig} config
    * @param {(error: unknown) => void} reportFailure told of every checkpoint that fails
    */
   constructor(config, reportFailure) {

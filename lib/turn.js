@@ -69,7 +69,7 @@ class Turn {
   #log;
 
   /**
-   * @param {Required<import('../index').DatabaseConfig>} config
+   * @param {import('../index').ResolvedConfig} config
    * @param {(isFirst: boolean) => Promise<Handles>} connect
    * @param {Events} events
    */

@@ -16,6 +16,12 @@ pub const MIN_TIMEOUT_MS: u32 = 1_000;
 /// The longest accepted `timeout`, in milliseconds: the longest that a JavaScript timer takes.
 pub const MAX_TIMEOUT_MS: u32 = i32::MAX as u32;
 
+/// How much of the file the preset `phone` maps into memory, in bytes.
+const PHONE_MMAP_SIZE_BYTES: i64 = 0;
+
+/// The page cache of the preset `phone`: 2 MB.
+const PHONE_CACHE_SIZE: i32 = -2_000;
+
 /// When a commit waits for the disk (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -121,12 +127,17 @@ impl DatabaseConfig {
     pub fn from_options<'a>(
         options: impl IntoIterator<Item = (&'a str, RawValue)>,
     ) -> Result<Self> {
+        let options: Vec<_> = options.into_iter().collect();
         let mut config = Self::new("");
         let mut problems = Vec::new();
         let mut path = RawValue::Absent;
         let mut create = None;
+        // First: what is given besides counts for more, wherever it stands.
+        let preset = options.iter().find(|(name, _)| *name == "preset");
+        problems.extend(preset.and_then(|(_, value)| config.apply_preset(value)));
         for (name, value) in options {
             let problem = match name {
+                "preset" => None,
                 "path" => {
                     path = value;
                     None
@@ -190,6 +201,30 @@ impl DatabaseConfig {
         }
         report(problems)?;
         Ok(config)
+    }
+}
+
+impl DatabaseConfig {
+    /// Returns the defaults for a file on a machine with little memory, such as a phone: nothing is
+    /// mapped, and the page cache is small.
+    pub fn phone(path: impl Into<PathBuf>) -> Self {
+        Self {
+            mmap_size_bytes: PHONE_MMAP_SIZE_BYTES,
+            cache_size: PHONE_CACHE_SIZE,
+            ..Self::new(path)
+        }
+    }
+
+    /// Takes the values of a named preset, or says what is wrong with its name.
+    fn apply_preset(&mut self, preset: &RawValue) -> Option<String> {
+        match preset {
+            RawValue::Absent => None,
+            RawValue::Text(name) if name == "phone" => {
+                *self = Self::phone(std::mem::take(&mut self.path));
+                None
+            }
+            _ => Some("preset must be 'phone'".to_owned()),
+        }
     }
 }
 
@@ -283,6 +318,22 @@ mod tests {
 
     fn text(value: &str) -> RawValue {
         Text(value.to_owned())
+    }
+
+    #[test]
+    fn a_preset_gives_defaults_that_options_override() {
+        let text = |text: &str| RawValue::Text(text.to_owned());
+        let phone = DatabaseConfig::from_options([("path", text("a")), ("preset", text("phone"))]);
+        assert_eq!(phone.unwrap(), DatabaseConfig::phone("a"));
+        let config = DatabaseConfig::from_options([
+            ("cacheSize", RawValue::Number(-500.0)),
+            ("path", text("a")),
+            ("preset", text("phone")),
+        ])
+        .unwrap();
+        assert_eq!((config.mmap_size_bytes, config.cache_size), (0, -500));
+        let error = DatabaseConfig::from_options([("path", text("a")), ("preset", text("tv"))]);
+        assert!(error.unwrap_err().to_string().contains("preset must be 'phone'"));
     }
 
     #[test]

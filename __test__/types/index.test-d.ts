@@ -14,6 +14,7 @@ import {
   type FileHash,
   type Migration,
   type PreparedStatement,
+  type ResolvedConfig,
   type RunResult,
   SCHEMA_VERSION,
   type SchemaVersion,
@@ -30,7 +31,7 @@ function expectType<Expected>() {
 
 const now = new Date().toISOString();
 const config: DatabaseConfig = { path: 'a.db' };
-expectType<Required<DatabaseConfig>>()(validateConfig(config));
+expectType<ResolvedConfig>()(validateConfig(config));
 expectType<number>()(SCHEMA_VERSION);
 expectType<number>()(DEFAULT_CONFIG.timeout);
 // @ts-expect-error a path is needed

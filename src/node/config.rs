@@ -14,7 +14,7 @@ use std::ptr;
 
 /// Validates a configuration and returns it with every default filled in; `operation` is the
 /// public name that was called.
-#[napi(ts_return_type = "Required<import('./index').DatabaseConfig>")]
+#[napi(ts_return_type = "import('./index').ResolvedConfig")]
 pub fn validate_config(
     env: &Env,
     config: Unknown<'_>,
