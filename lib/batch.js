@@ -19,7 +19,7 @@ const CHUNK_RECORDS = 256;
 const CHUNK_UNITS = 256 * 1024;
 
 /** Hashes are looked up in the order of the index: the more at once, the nearer each other. */
-const CHUNK_HASHES = 4096;
+const CHUNK_HASHES = 16384;
 
 /**
  * Records on their way to the addon, and what became of them.

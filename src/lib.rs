@@ -29,7 +29,7 @@
 //! ```
 //!
 //! The floors, each of which may use only those below: `error`, `config`, `record`,
-//! `page` and `timestamp`; `connection` and `transaction`; `migration`; `ledger` and `maintenance`;
+//! `page` and `timestamp`; `connection`, `kept_statement` and `transaction`; `migration`; `ledger` and `maintenance`;
 //! `manager`; `node`.
 
 #![deny(unsafe_code)]
@@ -42,6 +42,7 @@
 mod config;
 mod connection;
 mod error;
+mod kept_statement;
 mod ledger;
 mod maintenance;
 mod manager;

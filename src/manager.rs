@@ -6,6 +6,7 @@
 use crate::config::DatabaseConfig;
 use crate::connection::{self, Role};
 use crate::error::{Error, Result};
+use crate::kept_statement::KeepingConnection;
 use crate::ledger::{self, batch, file_hash, session, setting, stats, upload_error};
 use crate::maintenance;
 use crate::migration::Migrator;
@@ -79,7 +80,7 @@ impl Connection {
 /// # }
 /// ```
 pub struct DatabaseManager {
-    connection: rusqlite::Connection,
+    connection: KeepingConnection,
     config: DatabaseConfig,
 }
 
@@ -95,7 +96,7 @@ impl DatabaseManager {
 
     pub(crate) fn open_as(config: DatabaseConfig, role: Role) -> Result<Self> {
         Ok(Self {
-            connection: connection::open(&config, role)?,
+            connection: KeepingConnection::new(connection::open(&config, role)?),
             config,
         })
     }
@@ -106,13 +107,8 @@ impl DatabaseManager {
     }
 
     /// Calls `watch` after each commit that went into the write-ahead log.
-    pub(crate) fn watch_commits(&mut self, mut watch: impl FnMut() + Send + 'static) -> Result<()> {
-        Ok(self
-            .connection
-            .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, _: i32| {
-                watch();
-                Ok(())
-            }))?)
+    pub(crate) fn watch_commits(&mut self, watch: impl FnMut() + Send + 'static) -> Result<()> {
+        self.connection.watch_commits(watch)
     }
 
     pub(crate) fn connection(&self) -> &rusqlite::Connection {
@@ -120,7 +116,7 @@ impl DatabaseManager {
     }
 
     pub(crate) fn into_connection(self) -> rusqlite::Connection {
-        self.connection
+        self.connection.into_connection()
     }
 
     /// Closes the database.
@@ -129,13 +125,14 @@ impl DatabaseManager {
     ///
     /// SQLite's own, of the checkpoint that closing a file's last connection brings.
     pub fn close(self) -> Result<()> {
-        self.connection.close().map_err(|(_, error)| error.into())
+        let connection = self.connection.into_connection();
+        connection.close().map_err(|(_, error)| error.into())
     }
 
     /// Calls a function of the ledger; a missing table becomes an error that says what to do.
     pub(crate) fn ledger<T>(
         &self,
-        function: impl FnOnce(&rusqlite::Connection) -> Result<T>,
+        function: impl FnOnce(&KeepingConnection) -> Result<T>,
     ) -> Result<T> {
         function(&self.connection).map_err(|error| self.explain(error))
     }
@@ -152,7 +149,7 @@ impl DatabaseManager {
     pub(crate) fn ledger_each<R, T>(
         &self,
         records: impl IntoIterator<Item = R>,
-        mut function: impl FnMut(&rusqlite::Connection, usize, R) -> Result<T>,
+        mut function: impl FnMut(&KeepingConnection, usize, R) -> Result<T>,
     ) -> Result<Vec<Result<T>>> {
         batch::write_each(&self.connection, records, |index, record| {
             function(&self.connection, index, record).map_err(|error| self.explain(error))
@@ -163,7 +160,7 @@ impl DatabaseManager {
     fn write_all<R, T>(
         &self,
         records: impl IntoIterator<Item = R>,
-        mut function: impl FnMut(&rusqlite::Connection, R) -> Result<T>,
+        mut function: impl FnMut(&KeepingConnection, R) -> Result<T>,
     ) -> Result<Vec<Result<T>>> {
         transaction::run(&self.connection, || {
             self.ledger_each(records, |connection, index, record| {
@@ -556,7 +553,7 @@ impl DatabaseManager {
     ///
     /// [`Error::TransactionState`] inside a transaction; SQLite's own.
     pub fn vacuum(&self) -> Result<()> {
-        self.ledger(maintenance::vacuum_with)
+        self.ledger(|connection| maintenance::vacuum_with(connection))
     }
 
     /// Measures the indexes, so that the query planner chooses well.
@@ -574,11 +571,15 @@ impl DatabaseManager {
     ///
     /// SQLite's own.
     pub fn get_stats(&self) -> Result<DatabaseStats> {
+<<<<<<< HEAD
         self.ledger(|connection| {
             Ok(DatabaseStats {
                 wal_size: maintenance::log_bytes(connection)?,
                 ..stats::read(connection)?
             })
         })
+=======
+        self.ledger(|connection| stats::read(connection))
+>>>>>>> b991800fe34aa5c5f619fe914196f1e793532824
     }
 }

@@ -2,6 +2,7 @@
 //! must: another tool may have written the file.
 
 use crate::error::{Error, Result};
+use crate::kept_statement::KeptRow;
 use crate::record::MAX_SAFE_INTEGER;
 use crate::timestamp;
 use rusqlite::Row;
@@ -41,18 +42,41 @@ pub(crate) enum Cell<'row> {
 
 /// A row of a table, read by column position.
 pub(crate) struct RecordRow<'row> {
-    row: &'row Row<'row>,
+    source: Source<'row>,
     table: &'static Table,
+}
+
+/// What stands on the row.
+enum Source<'row> {
+    Row(&'row Row<'row>),
+    Kept(KeptRow<'row>),
 }
 
 impl<'row> RecordRow<'row> {
     pub(crate) fn new(row: &'row Row<'row>, table: &'static Table) -> Self {
-        Self { row, table }
+        Self {
+            source: Source::Row(row),
+            table,
+        }
+    }
+
+    pub(crate) fn of_kept(row: KeptRow<'row>, table: &'static Table) -> Self {
+        Self {
+            source: Source::Kept(row),
+            table,
+        }
+    }
+
+    fn value(&self, index: usize) -> Result<ValueRef<'row>> {
+        match self.source {
+            Source::Row(row) => Ok(row.get_ref(index)?),
+            Source::Kept(row) => row.value(index),
+        }
     }
 
     /// Reads the first column, by which records are told apart, as text.
     pub(crate) fn key(&self) -> Result<String> {
-        match self.row.get_ref(0)? {
+        match self.value(0)? {
             ValueRef::Integer(id) => Ok(id.to_string()),
             _ => self.text(0),
         }
@@ -112,7 +136,7 @@ impl<'row> RecordRow<'row> {
     }
 
     fn optional_borrowed_text(&self, index: usize) -> Result<Option<&'row str>> {
-        match self.row.get_ref(index)? {
+        match self.value(index)? {
             ValueRef::Null => Ok(None),
             ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => Ok(Some(text)),
@@ -139,7 +163,7 @@ impl<'row> RecordRow<'row> {
 
     /// Reads a counter; NULL, which version 1 allows, is 0.
     pub(crate) fn counter(&self, index: usize) -> Result<i64> {
-        match self.row.get_ref(index)? {
+        match self.value(index)? {
             ValueRef::Null => Ok(0),
             ValueRef::Integer(value) if value.unsigned_abs() <= MAX_SAFE_INTEGER as u64 => {
                 Ok(value)

@@ -2,13 +2,13 @@
 
 use super::visit::{self, Visit};
 use crate::error::Result;
+use crate::kept_statement::KeepingConnection;
 use crate::page::{Cursor, Page};
 use crate::record::{
     Added, FileHash, NewFileHash, OnConflict, UploadService, check_counter, check_not_empty,
 };
 use crate::record_row::{Column, Meaning, RecordRow, Table};
 use crate::timestamp;
-use rusqlite::{Connection, params};
 
 /// The columns in the order in which every statement here reads and writes them.
 const TABLE: &Table = &Table {
@@ -66,6 +66,24 @@ fn read(row: &RecordRow<'_>) -> Result<FileHash> {
     })
 }
 
+static INSERT: &str = insert!("");
+static INSERT_OR_KEEP: &str = insert!(" ON CONFLICT (hash) DO NOTHING");
+static INSERT_OR_REPLACE: &str = insert!(
+    " ON CONFLICT (hash) DO UPDATE SET file_path = excluded.file_path, \
+     file_name = excluded.file_name, file_size = excluded.file_size, \
+     mime_type = excluded.mime_type, upload_service = excluded.upload_service, \
+     upload_id = excluded.upload_id, chat_id = excluded.chat_id, \
+     uploaded_at = excluded.uploaded_at"
+);
+static EXISTS: &str = "SELECT 1 FROM file_hashes WHERE hash = ?1";
+static GET: &str = select!("WHERE hash = ?1");
+static LIST: &str = select!("WHERE chat_id = ?1 ORDER BY rowid");
+static PAGE: &str = select!(", rowid", "WHERE rowid > ?1 ORDER BY rowid LIMIT ?2");
+static PAGE_OF_CHAT: &str = select!(
+    ", rowid",
+    "WHERE rowid > ?1 AND chat_id = ?3 ORDER BY rowid LIMIT ?2"
+);
+
 /// What [`add`] writes, borrowed from whoever has it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewRow<'a> {
@@ -100,7 +118,7 @@ impl<'a> From<&'a NewFileHash> for NewRow<'a> {
 ///
 /// Replacing keeps the row's place in the order of insertion.
 pub(crate) fn add(
-    connection: &Connection,
+    connection: &KeepingConnection,
     file: &NewRow<'_>,
     on_conflict: OnConflict,
 ) -> Result<Added> {
@@ -111,27 +129,24 @@ pub(crate) fn add(
         None => timestamp::now(),
     };
     let sql = match on_conflict {
-        OnConflict::Fail => insert!(""),
-        OnConflict::Ignore => insert!(" ON CONFLICT (hash) DO NOTHING"),
-        OnConflict::Replace => insert!(
-            " ON CONFLICT (hash) DO UPDATE SET file_path = excluded.file_path, \
-             file_name = excluded.file_name, file_size = excluded.file_size, \
-             mime_type = excluded.mime_type, upload_service = excluded.upload_service, \
-             upload_id = excluded.upload_id, chat_id = excluded.chat_id, \
-             uploaded_at = excluded.uploaded_at"
-        ),
+        OnConflict::Fail => INSERT,
+        OnConflict::Ignore => INSERT_OR_KEEP,
+        OnConflict::Replace => INSERT_OR_REPLACE,
     };
-    let changed = connection.prepare_cached(sql)?.execute(params![
-        hash,
-        file.file_path,
-        file.file_name,
-        file_size,
-        file.mime_type,
-        file.upload_service.as_str(),
-        file.upload_id,
-        file.chat_id,
-        uploaded_at,
-    ])?;
+    let changed = connection.run(sql, |run| {
+        run.bind(&[
+            hash.into(),
+            file.file_path.into(),
+            file.file_name.into(),
+            file_size.into(),
+            file.mime_type.into(),
+            file.upload_service.as_str().into(),
+            file.upload_id.into(),
+            file.chat_id.into(),
+            uploaded_at.as_str().into(),
+        ])?;
+        run.execute()
+    })?;
     Ok(if changed == 0 {
         Added::Ignored
     } else {
@@ -140,37 +155,33 @@ pub(crate) fn add(
 }
 
 /// Finds a file by its hash.
-pub(crate) fn get(connection: &Connection, hash: &str) -> Result<Option<FileHash>> {
+pub(crate) fn get(connection: &KeepingConnection, hash: &str) -> Result<Option<FileHash>> {
     visit_one(connection, hash, read)
 }
 
 /// Visits the file of a hash, if it is there.
 pub(crate) fn visit_one<T>(
-    connection: &Connection,
+    connection: &KeepingConnection,
     hash: &str,
     visit: impl FnOnce(&RecordRow<'_>) -> Result<T>,
 ) -> Result<Option<T>> {
     check_not_empty("hash", hash)?;
-    let mut statement = connection.prepare_cached(select!("WHERE hash = ?1"))?;
-    let mut rows = statement.query([hash])?;
-    let row = rows.next()?;
-    row.map(|row| visit(&RecordRow::new(row, TABLE)))
-        .transpose()
+    visit::visit_one(connection, GET, hash.into(), TABLE, visit)
 }
 
 /// Says whether a hash is recorded.
-pub(crate) fn exists(connection: &Connection, hash: &str) -> Result<bool> {
+pub(crate) fn exists(connection: &KeepingConnection, hash: &str) -> Result<bool> {
     check_not_empty("hash", hash)?;
-    let mut statement = connection.prepare_cached(EXISTS)?;
-    Ok(statement.exists([hash])?)
+    connection.run(EXISTS, |run| {
+        run.bind(&[hash.into()])?;
+        run.step()
+    })
 }
-
-const EXISTS: &str = "SELECT 1 FROM file_hashes WHERE hash = ?1";
 
 /// Says of each of many hashes whether it is recorded.
 ///
 /// They are looked up in the order of the index: neighbours are on the same pages.
-pub(crate) fn find_uploaded(connection: &Connection, hashes: &[&str]) -> Result<Vec<bool>> {
+pub(crate) fn find_uploaded(connection: &KeepingConnection, hashes: &[&str]) -> Result<Vec<bool>> {
     let mut order = Vec::with_capacity(hashes.len());
     for (index, hash) in hashes.iter().enumerate() {
         check_not_empty(&format!("hashes[{index}]"), hash)?;
@@ -179,12 +190,14 @@ pub(crate) fn find_uploaded(connection: &Connection, hashes: &[&str]) -> Result<
     order.sort_unstable_by(|(left, a), (right, b)| {
         left.cmp(right).then_with(|| hashes[*a].cmp(hashes[*b]))
     });
-    let mut statement = connection.prepare_cached(EXISTS)?;
     let mut found = vec![false; hashes.len()];
-    for (_, index) in order {
-        found[index] = statement.exists([hashes[index]])?;
-    }
-    Ok(found)
+    connection.run(EXISTS, |run| {
+        for (_, index) in order {
+            run.bind(&[hashes[index].into()])?;
+            found[index] = run.step()?;
+        }
+        Ok(found)
+    })
 }
 
 /// A text's first bytes as a number that sorts as they do.
@@ -196,7 +209,7 @@ fn leading_bytes(text: &str) -> u64 {
 }
 
 /// Lists a chat's files in the order of their insertion.
-pub(crate) fn find_by_chat(connection: &Connection, chat_id: &str) -> Result<Vec<FileHash>> {
+pub(crate) fn find_by_chat(connection: &KeepingConnection, chat_id: &str) -> Result<Vec<FileHash>> {
     let mut files = Vec::new();
     visit_by_chat(connection, chat_id, visit::collect(&mut files, read))?;
     Ok(files)
@@ -204,17 +217,16 @@ pub(crate) fn find_by_chat(connection: &Connection, chat_id: &str) -> Result<Vec
 
 /// Visits a chat's files in the order of their insertion.
 pub(crate) fn visit_by_chat(
-    connection: &Connection,
+    connection: &KeepingConnection,
     chat_id: &str,
     visit: impl Visit,
 ) -> Result<()> {
-    let mut statement = connection.prepare_cached(select!("WHERE chat_id = ?1 ORDER BY rowid"))?;
-    visit::visit_all(statement.query([chat_id])?, TABLE, visit)
+    visit::visit_all(connection, LIST, &[chat_id.into()], TABLE, visit)
 }
 
 /// Reads a page of a chat's files, or of all, in the order of their insertion.
 pub(crate) fn page(
-    connection: &Connection,
+    connection: &KeepingConnection,
     chat_id: Option<&str>,
     after: Option<&Cursor>,
     limit: usize,
@@ -228,7 +240,7 @@ pub(crate) fn page(
 /// Visits a page of a chat's files, or of all, in the order of their insertion; answers where the
 /// next page begins.
 pub(crate) fn visit_page(
-    connection: &Connection,
+    connection: &KeepingConnection,
     chat_id: Option<&str>,
     after: Option<&Cursor>,
     limit: usize,
@@ -237,29 +249,19 @@ pub(crate) fn visit_page(
     let sql = "SELECT rowid FROM file_hashes WHERE hash = ?1";
     let place = after.map(|cursor| visit::find_place(connection, sql, cursor, "file hash"));
     let after = place.transpose()?.map_or(i64::MIN, |place| place.rowid);
-    let limit_in_sql = visit::sql_limit(limit);
-    let mut statement;
-    let rows = match chat_id {
+    let mut values = vec![after.into(), visit::sql_limit(limit).into()];
+    let sql = match chat_id {
         Some(chat_id) => {
-            statement = connection.prepare_cached(select!(
-                ", rowid",
-                "WHERE chat_id = ?1 AND rowid > ?2 ORDER BY rowid LIMIT ?3"
-            ))?;
-            statement.query(params![chat_id, after, limit_in_sql])?
+            values.push(chat_id.into());
+            PAGE_OF_CHAT
         }
-        None => {
-            statement = connection.prepare_cached(select!(
-                ", rowid",
-                "WHERE rowid > ?1 ORDER BY rowid LIMIT ?2"
-            ))?;
-            statement.query([after, limit_in_sql])?
-        }
+        None => PAGE,
     };
-    visit::visit_page(rows, TABLE, limit, visit)
+    visit::visit_page(connection, sql, &values, TABLE, limit, visit)
 }
 
 /// Forgets a hash, if it is there.
-pub(crate) fn delete(connection: &Connection, hash: &str) -> Result<()> {
+pub(crate) fn delete(connection: &KeepingConnection, hash: &str) -> Result<()> {
     check_not_empty("hash", hash)?;
     connection
         .prepare_cached("DELETE FROM file_hashes WHERE hash = ?1")?

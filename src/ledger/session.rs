@@ -2,6 +2,7 @@
 
 use super::visit::{self, Visit};
 use crate::error::{Error, Result};
+use crate::kept_statement::KeepingConnection;
 use crate::page::{Cursor, Page};
 use crate::record::{
     MAX_SAFE_INTEGER, NewSession, SessionChanges, SessionDeltas, SessionStatus, UploadSession,
@@ -9,8 +10,8 @@ use crate::record::{
 };
 use crate::record_row::{Column, Meaning, RecordRow, Table};
 use crate::timestamp;
+use rusqlite::params;
 use rusqlite::types::Value;
-use rusqlite::{Connection, params};
 
 /// The columns in the order in which every statement here reads and writes them.
 const TABLE: &Table = &Table {
@@ -76,6 +77,12 @@ macro_rules! select_page {
     };
 }
 
+static GET: &str = select!("WHERE id = ?1");
+static LIST: &str = concat!(select!(""), newest_first!());
+static LIST_OF_STATUS: &str = concat!(select!("WHERE status = ?1 "), newest_first!());
+static PAGE: &str = select_page!("");
+static PAGE_OF_STATUS: &str = select_page!("status = ?4 AND ");
+
 const RECORD: &str = "upload session";
 
 fn read(row: &RecordRow<'_>) -> Result<UploadSession> {
@@ -97,7 +104,7 @@ fn read(row: &RecordRow<'_>) -> Result<UploadSession> {
 }
 
 /// Adds a session and returns its id, a UUID of version 7 unless the caller gave one.
-pub(crate) fn create(connection: &Connection, session: &NewSession) -> Result<String> {
+pub(crate) fn create(connection: &KeepingConnection, session: &NewSession) -> Result<String> {
     let id = match &session.id {
         Some(id) => check_not_empty("id", id)?.to_owned(),
         None => uuid::Uuid::now_v7().to_string(),
@@ -134,26 +141,22 @@ pub(crate) fn create(connection: &Connection, session: &NewSession) -> Result<St
 }
 
 /// Finds a session.
-pub(crate) fn get(connection: &Connection, id: &str) -> Result<Option<UploadSession>> {
+pub(crate) fn get(connection: &KeepingConnection, id: &str) -> Result<Option<UploadSession>> {
     visit_one(connection, id, read)
 }
 
 /// Visits a session, if it is there.
 pub(crate) fn visit_one<T>(
-    connection: &Connection,
+    connection: &KeepingConnection,
     id: &str,
     visit: impl FnOnce(&RecordRow<'_>) -> Result<T>,
 ) -> Result<Option<T>> {
-    let mut statement = connection.prepare_cached(select!("WHERE id = ?1"))?;
-    let mut rows = statement.query([id])?;
-    let row = rows.next()?;
-    row.map(|row| visit(&RecordRow::new(row, TABLE)))
-        .transpose()
+    visit::visit_one(connection, GET, id.into(), TABLE, visit)
 }
 
 /// Lists sessions, of one status or of all, newest first.
 pub(crate) fn list(
-    connection: &Connection,
+    connection: &KeepingConnection,
     status: Option<SessionStatus>,
 ) -> Result<Vec<UploadSession>> {
     let mut sessions = Vec::new();
@@ -163,28 +166,22 @@ pub(crate) fn list(
 
 /// Visits sessions, of one status or of all, newest first.
 pub(crate) fn visit_all(
-    connection: &Connection,
+    connection: &KeepingConnection,
     status: Option<SessionStatus>,
     visit: impl Visit,
 ) -> Result<()> {
-    let mut statement;
-    let rows = match status {
+    match status {
         Some(status) => {
-            statement = connection
-                .prepare_cached(concat!(select!("WHERE status = ?1 "), newest_first!()))?;
-            statement.query([status.as_str()])?
+            let values = [status.as_str().into()];
+            visit::visit_all(connection, LIST_OF_STATUS, &values, TABLE, visit)
         }
-        None => {
-            statement = connection.prepare_cached(concat!(select!(""), newest_first!()))?;
-            statement.query([])?
-        }
-    };
-    visit::visit_all(rows, TABLE, visit)
+        None => visit::visit_all(connection, LIST, &[], TABLE, visit),
+    }
 }
 
 /// Reads a page of sessions, of one status or of all, newest first.
 pub(crate) fn page(
-    connection: &Connection,
+    connection: &KeepingConnection,
     status: Option<SessionStatus>,
     after: Option<&Cursor>,
     limit: usize,
@@ -198,7 +195,7 @@ pub(crate) fn page(
 /// Visits a page of sessions, of one status or of all, newest first; answers where the next page
 /// begins.
 pub(crate) fn visit_page(
-    connection: &Connection,
+    connection: &KeepingConnection,
     status: Option<SessionStatus>,
     after: Option<&Cursor>,
     limit: usize,
@@ -214,23 +211,27 @@ pub(crate) fn visit_page(
         Some(place) => (Some(place.sort), place.rowid),
         None => (None, 0),
     };
-    let limit_in_sql = visit::sql_limit(limit);
-    let mut statement;
-    let rows = match status {
+    let mut values = vec![
+        sort.as_deref().into(),
+        rowid.into(),
+        visit::sql_limit(limit).into(),
+    ];
+    let sql = match status {
         Some(status) => {
-            statement = connection.prepare_cached(select_page!("status = ?4 AND "))?;
-            statement.query(params![sort, rowid, limit_in_sql, status.as_str()])?
+            values.push(status.as_str().into());
+            PAGE_OF_STATUS
         }
-        None => {
-            statement = connection.prepare_cached(select_page!(""))?;
-            statement.query(params![sort, rowid, limit_in_sql])?
-        }
+        None => PAGE,
     };
-    visit::visit_page(rows, TABLE, limit, visit)
+    visit::visit_page(connection, sql, &values, TABLE, limit, visit)
 }
 
 /// Sets the given columns of a session, and `last_update` to now unless it is among them.
-pub(crate) fn update(connection: &Connection, id: &str, changes: &SessionChanges) -> Result<()> {
+pub(crate) fn update(
+    connection: &KeepingConnection,
+    id: &str,
+    changes: &SessionChanges,
+) -> Result<()> {
     let text = |value: &Option<String>| value.clone().map(Value::Text);
     let counter = |field, value: Option<i64>| {
         value
@@ -305,7 +306,11 @@ pub(crate) fn update(connection: &Connection, id: &str, changes: &SessionChanges
 /// # Errors
 ///
 /// [`Error::InvalidArgument`] when a counter would leave the range from 0 to 2^53-1.
-pub(crate) fn increment(connection: &Connection, id: &str, deltas: SessionDeltas) -> Result<()> {
+pub(crate) fn increment(
+    connection: &KeepingConnection,
+    id: &str,
+    deltas: SessionDeltas,
+) -> Result<()> {
     for (field, delta) in [
         ("total_files", deltas.total_files),
         ("processed_files", deltas.processed_files),
@@ -356,7 +361,7 @@ pub(crate) fn increment(connection: &Connection, id: &str, deltas: SessionDeltas
 }
 
 /// Deletes a session, if it is there; its errors go with it.
-pub(crate) fn delete(connection: &Connection, id: &str) -> Result<()> {
+pub(crate) fn delete(connection: &KeepingConnection, id: &str) -> Result<()> {
     connection
         .prepare_cached("DELETE FROM upload_sessions WHERE id = ?1")?
         .execute([id])?;

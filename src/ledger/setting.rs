@@ -4,6 +4,7 @@
 
 use super::visit::{self, Visit};
 use crate::error::{Error, Result};
+use crate::kept_statement::KeepingConnection;
 use crate::record::ConfigRecord;
 use crate::record_row::{Column, Meaning, RecordRow, Table};
 use crate::timestamp;
@@ -79,17 +80,16 @@ pub(crate) fn delete(connection: &Connection, key: &str) -> Result<()> {
 }
 
 /// Lists all settings by key.
-pub(crate) fn list(connection: &Connection) -> Result<Vec<ConfigRecord>> {
+pub(crate) fn list(connection: &KeepingConnection) -> Result<Vec<ConfigRecord>> {
     let mut records = Vec::new();
     visit_all(connection, visit::collect(&mut records, read))?;
     Ok(records)
 }
 
 /// Visits all settings by key.
-pub(crate) fn visit_all(connection: &Connection, visit: impl Visit) -> Result<()> {
-    let mut statement = connection
-        .prepare_cached("SELECT key, value, updated_at FROM config WHERE key <> ?1 ORDER BY key")?;
-    visit::visit_all(statement.query([LAST_VACUUM_KEY])?, TABLE, visit)
+pub(crate) fn visit_all(connection: &KeepingConnection, visit: impl Visit) -> Result<()> {
+    static LIST: &str = "SELECT key, value, updated_at FROM config WHERE key <> ?1 ORDER BY key";
+    visit::visit_all(connection, LIST, &[LAST_VACUUM_KEY.into()], TABLE, visit)
 }
 
 fn select(connection: &Connection, key: &str) -> Result<Option<String>> {

@@ -2,11 +2,12 @@
 
 use super::visit::{self, Visit};
 use crate::error::{Error, Result};
+use crate::kept_statement::KeepingConnection;
 use crate::page::{Cursor, Page};
 use crate::record::{MAX_SAFE_INTEGER, NewUploadError, UploadError, check_counter};
 use crate::record_row::{Column, Meaning, RecordRow, Table};
 use crate::timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::OptionalExtension;
 
 /// The columns in the order in which every statement here reads them.
 const TABLE: &Table = &Table {
@@ -34,6 +35,15 @@ macro_rules! select {
 }
 
 const RECORD: &str = "upload error";
+
+static INSERT: &str = "INSERT INTO upload_errors (session_id, file_path, error_type, \
+     error_message, retry_count, timestamp) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+static LIST: &str = select!("", "WHERE session_id = ?1 ORDER BY id");
+static PAGE: &str = select!(", id", "WHERE id > ?1 ORDER BY id LIMIT ?2");
+static PAGE_OF_SESSION: &str = select!(
+    ", id",
+    "WHERE id > ?1 AND session_id = ?3 ORDER BY id LIMIT ?2"
+);
 
 fn read(row: &RecordRow<'_>) -> Result<UploadError> {
     Ok(UploadError {
@@ -70,26 +80,25 @@ impl<'a> From<&'a NewUploadError> for NewRow<'a> {
 }
 
 /// Logs an error and returns its id.
-pub(crate) fn log(connection: &Connection, error: &NewRow<'_>) -> Result<i64> {
+pub(crate) fn log(connection: &KeepingConnection, error: &NewRow<'_>) -> Result<i64> {
     let retry_count = check_counter("retry_count", error.retry_count)?;
-    let id = connection
-        .prepare_cached(
-            "INSERT INTO upload_errors (session_id, file_path, error_type, error_message, \
-             retry_count, timestamp) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .insert(params![
-            error.session_id,
-            error.file_path,
-            error.error_type,
-            error.error_message,
-            retry_count,
-            timestamp::now(),
+    let timestamp = timestamp::now();
+    connection.run(INSERT, |run| {
+        run.bind(&[
+            error.session_id.into(),
+            error.file_path.into(),
+            error.error_type.into(),
+            error.error_message.into(),
+            retry_count.into(),
+            timestamp.as_str().into(),
         ])?;
-    Ok(id)
+        run.execute()?;
+        run.last_insert_rowid()
+    })
 }
 
 /// Lists a session's errors by id.
-pub(crate) fn list(connection: &Connection, session_id: &str) -> Result<Vec<UploadError>> {
+pub(crate) fn list(connection: &KeepingConnection, session_id: &str) -> Result<Vec<UploadError>> {
     let mut errors = Vec::new();
     visit_session(connection, session_id, visit::collect(&mut errors, read))?;
     Ok(errors)
@@ -97,18 +106,16 @@ pub(crate) fn list(connection: &Connection, session_id: &str) -> Result<Vec<Uplo
 
 /// Visits a session's errors by id.
 pub(crate) fn visit_session(
-    connection: &Connection,
+    connection: &KeepingConnection,
     session_id: &str,
     visit: impl Visit,
 ) -> Result<()> {
-    let mut statement =
-        connection.prepare_cached(select!("", "WHERE session_id = ?1 ORDER BY id"))?;
-    visit::visit_all(statement.query([session_id])?, TABLE, visit)
+    visit::visit_all(connection, LIST, &[session_id.into()], TABLE, visit)
 }
 
 /// Reads a page of a session's errors, or of all, by id.
 pub(crate) fn page(
-    connection: &Connection,
+    connection: &KeepingConnection,
     session_id: Option<&str>,
     after: Option<&Cursor>,
     limit: usize,
@@ -121,7 +128,7 @@ pub(crate) fn page(
 
 /// Visits a page of a session's errors, or of all, by id; answers where the next page begins.
 pub(crate) fn visit_page(
-    connection: &Connection,
+    connection: &KeepingConnection,
     session_id: Option<&str>,
     after: Option<&Cursor>,
     limit: usize,
@@ -131,27 +138,19 @@ pub(crate) fn visit_page(
     let sql = "SELECT id FROM upload_errors WHERE id = ?1";
     let place = after.map(|cursor| visit::find_place(connection, sql, cursor, RECORD));
     let after = place.transpose()?.map_or(i64::MIN, |place| place.rowid);
-    let limit_in_sql = visit::sql_limit(limit);
-    let mut statement;
-    let rows = match session_id {
+    let mut values = vec![after.into(), visit::sql_limit(limit).into()];
+    let sql = match session_id {
         Some(session_id) => {
-            statement = connection.prepare_cached(select!(
-                ", id",
-                "WHERE session_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
-            ))?;
-            statement.query(params![session_id, after, limit_in_sql])?
+            values.push(session_id.into());
+            PAGE_OF_SESSION
         }
-        None => {
-            statement =
-                connection.prepare_cached(select!(", id", "WHERE id > ?1 ORDER BY id LIMIT ?2"))?;
-            statement.query([after, limit_in_sql])?
-        }
+        None => PAGE,
     };
-    visit::visit_page(rows, TABLE, limit, visit)
+    visit::visit_page(connection, sql, &values, TABLE, limit, visit)
 }
 
 /// Counts one more retry of an error and returns the new count.
-pub(crate) fn increment_retry_count(connection: &Connection, id: i64) -> Result<i64> {
+pub(crate) fn increment_retry_count(connection: &KeepingConnection, id: i64) -> Result<i64> {
     let count = connection
         .prepare_cached(
             "UPDATE upload_errors SET retry_count = coalesce(retry_count, 0) + 1 \
@@ -176,7 +175,7 @@ pub(crate) fn increment_retry_count(connection: &Connection, id: i64) -> Result<
 }
 
 /// Deletes a session's errors.
-pub(crate) fn clear(connection: &Connection, session_id: &str) -> Result<()> {
+pub(crate) fn clear(connection: &KeepingConnection, session_id: &str) -> Result<()> {
     connection
         .prepare_cached("DELETE FROM upload_errors WHERE session_id = ?1")?
         .execute([session_id])?;

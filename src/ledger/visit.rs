@@ -1,9 +1,11 @@
 //! Owns walking through the rows of a query, one record at a time.
 
 use crate::error::{Error, Result};
+use crate::kept_statement::{Bound, KeepingConnection, KeptRow};
 use crate::page::{Cursor, Place};
 use crate::record_row::{RecordRow, Table};
-use rusqlite::{Connection, OptionalExtension, Rows};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension};
 use std::ops::ControlFlow;
 
 /// What is done with a record; it may end the walk after the record that it was given.
@@ -22,45 +24,79 @@ pub(super) fn collect<T>(
     }
 }
 
+/// Visits the first row of a query, if there is one.
+pub(super) fn visit_one<T>(
+    connection: &KeepingConnection,
+    sql: &'static str,
+    value: Bound<'_>,
+    table: &'static Table,
+    visit: impl FnOnce(&RecordRow<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    connection.run(sql, |run| {
+        run.bind(&[value])?;
+        if !run.step()? {
+            return Ok(None);
+        }
+        visit(&RecordRow::of_kept(run.row()?, table)).map(Some)
+    })
+}
+
 /// Visits the rows of a query.
 pub(super) fn visit_all(
-    mut rows: Rows<'_>,
+    connection: &KeepingConnection,
+    sql: &'static str,
+    values: &[Bound<'_>],
     table: &'static Table,
     mut visit: impl Visit,
 ) -> Result<()> {
-    while let Some(row) = rows.next()? {
-        if visit(&RecordRow::new(row, table))?.is_break() {
-            break;
+    connection.run(sql, |run| {
+        run.bind(values)?;
+        while run.step()? {
+            if visit(&RecordRow::of_kept(run.row()?, table))?.is_break() {
+                break;
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Visits the rows of a page, whose query gives the row id, and where the list goes by more what
 /// that is, behind the record's columns; answers where the next page begins.
 pub(super) fn visit_page(
-    mut rows: Rows<'_>,
+    connection: &KeepingConnection,
+    sql: &'static str,
+    values: &[Bound<'_>],
     table: &'static Table,
     limit: usize,
     mut visit: impl Visit,
 ) -> Result<Option<Cursor>> {
-    let mut left = limit;
-    while let Some(row) = rows.next()? {
-        let record = RecordRow::new(row, table);
-        left = left.saturating_sub(1);
-        if visit(&record)?.is_break() || left == 0 {
-            let columns = table.columns.len();
-            let place = Place {
-                rowid: row.get(columns)?,
-                sort: match row.as_ref().column_count() {
-                    count if count > columns + 1 => row.get(columns + 1)?,
-                    _ => String::new(),
-                },
-            };
-            return Ok(Some(Cursor::at(record.key()?, place)));
+    connection.run(sql, |run| {
+        run.bind(values)?;
+        let mut left = limit;
+        while run.step()? {
+            let row = run.row()?;
+            let record = RecordRow::of_kept(row, table);
+            left = left.saturating_sub(1);
+            if visit(&record)?.is_break() || left == 0 {
+                return Ok(Some(Cursor::at(record.key()?, read_place(row, table)?)));
+            }
         }
-    }
-    Ok(None)
+        Ok(None)
+    })
+}
+
+/// Reads a row's place, which stands behind the record's columns.
+fn read_place(row: KeptRow<'_>, table: &'static Table) -> Result<Place> {
+    let columns = table.columns.len();
+    let rowid = match row.value(columns)? {
+        ValueRef::Integer(rowid) => rowid,
+        _ => return Err(Error::Internal("a row has no row id".into())),
+    };
+    let sort = match row.value(columns + 1)? {
+        ValueRef::Text(sort) => String::from_utf8_lossy(sort).into_owned(),
+        _ => String::new(),
+    };
+    Ok(Place { rowid, sort })
 }
 
 /// Finds the place behind which a page begins: the record's present one, or the one that the

@@ -10,6 +10,7 @@
 use super::file_hash::read_on_conflict;
 use super::function::{Answer, Call};
 use crate::error::{Error, Result};
+use crate::kept_statement::KeepingConnection;
 use crate::ledger::{file_hash, session, upload_error};
 use crate::node::error::{Failure, to_javascript};
 use crate::node::packed_value::{Field, PackedValue, PackedValues, Values};
@@ -158,7 +159,7 @@ impl<'a, const N: usize> Record<'a, N> {
 fn each<const N: usize>(
     call: &Call<'_>,
     operation: &str,
-    mut write: impl FnMut(&rusqlite::Connection, &Record<'_, N>) -> Result<f64>,
+    mut write: impl FnMut(&KeepingConnection, &Record<'_, N>) -> Result<f64>,
 ) -> Answer {
     let blobs = call.argument(2, "blobs").is_given();
     let blobs = blobs.then(|| call.value(2));
