@@ -571,15 +571,11 @@ impl DatabaseManager {
     ///
     /// SQLite's own.
     pub fn get_stats(&self) -> Result<DatabaseStats> {
-<<<<<<< HEAD
         self.ledger(|connection| {
             Ok(DatabaseStats {
                 wal_size: maintenance::log_bytes(connection)?,
                 ..stats::read(connection)?
             })
         })
-=======
-        self.ledger(|connection| stats::read(connection))
->>>>>>> b991800fe34aa5c5f619fe914196f1e793532824
     }
 }
