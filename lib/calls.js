@@ -207,7 +207,9 @@ class Calls {
    */
   #startWrite(operation, run, signal) {
     const transaction = this.#storage?.getStore();
-    return transaction ? transaction.call(operation, run) : this.#requireTurn(operation).write(operation, run, signal);
+    return transaction
+      ? transaction.call(operation, run)
+      : this.#requireTurn(operation).enqueue('write', operation, run, signal);
   }
 
   /**
@@ -308,7 +310,13 @@ class Calls {
     return attempt(() => {
       const signal = readSignal(operation, options);
       this.refuseInside(operation);
-      return this.#requireTurn(operation).job(operation, run, signal, interruption && (() => interruption.request()));
+      return this.#requireTurn(operation).enqueue(
+        'job',
+        operation,
+        run,
+        signal,
+        interruption && (() => interruption.request()),
+      );
     });
   }
 }

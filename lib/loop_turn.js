@@ -49,6 +49,15 @@ class LoopTurn {
     return true;
   }
 
+  /**
+   * Waits for the loop's next turn when this one has lasted long enough: for work in pieces.
+   *
+   * @returns {Promise<void> | undefined}
+   */
+  pause() {
+    return this.hasTime() ? undefined : new Promise((resolve) => setImmediate(resolve));
+  }
+
   #end = () => {
     this.releaseSnapshot();
     this.#startedAt = 0;

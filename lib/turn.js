@@ -25,7 +25,6 @@ const { TransactionTurn } = require('./transaction_turn.js');
  * @typedef {{ writer: Ledger, reader: Ledger | undefined }} Handles
  *
  * @typedef {import('./entry.js').Entry} Entry
- *
  * @typedef {object} Events what the manager is told
  * @property {(error: unknown) => void} onCheckpointError
  * @property {(reason: 'IOERR' | 'replaced', error: unknown) => void} onReconnect
@@ -34,6 +33,9 @@ const { TransactionTurn } = require('./transaction_turn.js');
 
 /** How long a writer with much to do pauses between turns while others want the file's lock. */
 const COURTESY_MS = 2;
+
+/** Handles that fail are opened again at most once in so long. */
+const REOPEN_MS = 1000;
 
 class Turn {
   /** @type {'opening' | 'open' | 'closing' | 'closed'} */
@@ -59,8 +61,8 @@ class Turn {
   /** The loop's present turn. */
   #loopTurn;
   #lockWait = new LockWait();
-  /** Whether a handle that fails may be opened again: once, until a call succeeds. */
-  #mayReopen = true;
+  /** When handles that failed were last opened again. */
+  #reopenedAt = Number.NEGATIVE_INFINITY;
   /** @type {(() => void) | undefined} called when nothing waits or runs any more */
   #whenIdle;
   #config;
@@ -78,7 +80,7 @@ class Turn {
     this.#connect = connect;
     this.#loopTurn = new LoopTurn(
       config.enableWAL && config.path !== ':memory:',
-      () => this.#onTurnBegin(),
+      () => this.#isFree() && this.#writer?.isReplaced && this.#reopen('replaced'),
       () => this.#onTurnEnd(),
     );
     this.#events = events;
@@ -187,40 +189,13 @@ class Turn {
       const ledger = this.#readHandle();
       if (ledger && this.#state === 'open') {
         try {
-          return Promise.resolve(this.#readOn(ledger, run));
+          return Promise.resolve(this.#loopTurn.read(ledger, run));
         } catch (error) {
           if (!isLocked(error) && !this.#mustReopen(error)) return Promise.reject(error);
         }
       }
     }
-    return this.#enqueue('read', operation, run, signal);
-  }
-
-  /**
-   * Writes, behind every write and transaction made before, in one commit with its neighbours.
-   *
-   * @template T
-   * @param {string} operation
-   * @param {(ledger: Ledger) => T} run
-   * @param {AbortSignal} [signal]
-   * @returns {Promise<T>}
-   */
-  write(operation, run, signal) {
-    return this.#enqueue('write', operation, run, signal);
-  }
-
-  /**
-   * Works with the writing side to itself until a promise settles.
-   *
-   * @template T
-   * @param {string} operation
-   * @param {(ledger: Ledger) => Promise<T>} run
-   * @param {AbortSignal} [signal]
-   * @param {() => void} [interrupt] stops it half-way
-   * @returns {Promise<T>}
-   */
-  job(operation, run, signal, interrupt) {
-    return this.#enqueue('job', operation, run, signal, interrupt);
+    return this.enqueue('read', operation, run, signal);
   }
 
   /**
@@ -238,7 +213,7 @@ class Turn {
       const acknowledge = () => this.#log.acknowledge(writer, operation);
       return runSteps(writer, operation, steps, { pause: () => this.pause(), acknowledge, signal });
     };
-    return this.job(operation, run, signal);
+    return this.enqueue('job', operation, run, signal);
   }
 
   /**
@@ -264,7 +239,7 @@ class Turn {
    * @returns {Promise<void>}
    */
   flush(signal) {
-    return this.#enqueue('upkeep', 'flush', (writer) => this.#log.flush(writer, 'flush'), signal);
+    return this.enqueue('upkeep', 'flush', (writer) => this.#log.flush(writer, 'flush'), signal);
   }
 
   /**
@@ -274,30 +249,28 @@ class Turn {
    * @returns {Promise<InstanceType<typeof TransactionTurn>>}
    */
   beginTransaction(signal) {
-    return this.#enqueue('transaction', 'transaction', (ledger) => ledger.begin(), signal);
+    return this.enqueue('transaction', 'transaction', (ledger) => ledger.begin(), signal);
   }
 
-  /**
-   * Waits for the loop's next turn when this one has lasted long enough: for jobs on the loop.
-   *
-   * @returns {Promise<void> | undefined}
-   */
+  /** As {@link LoopTurn.pause}. */
   pause() {
-    if (this.#loopTurn.hasTime()) return undefined;
-    return new Promise((resolve) => setImmediate(resolve));
+    return this.#loopTurn.pause();
   }
 
   // --- the queue ----------------------------------------------------------------------------
 
   /**
+   * Lets a call wait for its turn: a write behind every write and transaction made before, in one
+   * commit with its neighbours; a job with the writing side to itself until its promise settles.
+   *
    * @param {Entry['kind']} kind
    * @param {string} operation
    * @param {Entry['run']} run
    * @param {AbortSignal} [signal]
-   * @param {() => void} [interrupt]
+   * @param {() => void} [interrupt] stops a job half-way
    * @returns {Promise<any>}
    */
-  #enqueue(kind, operation, run, signal, interrupt) {
+  enqueue(kind, operation, run, signal, interrupt) {
     if (signal?.aborted) return Promise.reject(aborted(operation, signal.reason));
     if (this.#state === 'closing' || this.#state === 'closed') return Promise.reject(notConnected(operation));
     if (this.#transaction?.isExpired) {
@@ -312,10 +285,7 @@ class Turn {
     });
   }
 
-  /**
-   * @param {Entry} entry whose signal was aborted
-   * @param {unknown} error
-   */
+  /** @type {(entry: Entry, error: unknown) => void} */
   #abort(entry, error) {
     if (this.#active === entry) entry.interrupt?.();
     if (!this.#queue.includes(entry)) return;
@@ -364,10 +334,6 @@ class Turn {
 
   // --- the turn -----------------------------------------------------------------------------
 
-  #onTurnBegin() {
-    if (this.#isFree() && this.#writer?.isReplaced) this.#reopen('replaced');
-  }
-
   #onTurnEnd() {
     if (this.#hasWritten && this.#isFree()) {
       this.#hasWritten = false;
@@ -402,17 +368,6 @@ class Turn {
   }
 
   /**
-   * @template T
-   * @param {Ledger} ledger
-   * @param {(ledger: Ledger) => T} run
-   */
-  #readOn(ledger, run) {
-    const value = this.#loopTurn.read(ledger, run);
-    this.#mayReopen = true;
-    return value;
-  }
-
-  /**
    * Reads for a call that was queued; tries again a little later while a lock is in the way.
    *
    * @param {Entry} entry
@@ -424,7 +379,7 @@ class Turn {
     const ledger = this.#readHandle();
     if (!ledger || !this.#hasHandles) return false;
     try {
-      entry.resolve(this.#readOn(ledger, entry.run));
+      entry.resolve(this.#loopTurn.read(ledger, entry.run));
     } catch (error) {
       if (this.#mustReopen(error)) return false;
       if (!isLocked(error) || performance.now() - since >= this.#config.timeout) {
@@ -447,8 +402,10 @@ class Turn {
    * @param {unknown} error
    */
   #mustReopen(error) {
-    if (!isIoFailure(error) || !this.#mayReopen || !this.#isFree() || this.#config.path === ':memory:') return false;
-    this.#mayReopen = false;
+    if (!isIoFailure(error) || !this.#isFree() || this.#config.path === ':memory:') return false;
+    // A disk that fails on is not helped by that.
+    if (performance.now() - this.#reopenedAt < REOPEN_MS) return false;
+    this.#reopenedAt = performance.now();
     this.#reopen('IOERR', error);
     return true;
   }
@@ -492,7 +449,6 @@ class Turn {
         return this.#commitSlice(queue, index, writer);
       const value = entry.run(writer);
       this.#lockWait.end();
-      this.#mayReopen = true;
       if (entry.kind === 'transaction') this.#openTransaction(entry, writer);
       else if (entry.kind === 'write') this.#settle([entry], [value], writer);
       else this.#startJob(entry, value);
@@ -515,7 +471,6 @@ class Turn {
     this.#lockWait.end();
     for (const { entry, error } of slice.failed) this.#queue.giveUp(entry, error);
     if (slice.lostTo === undefined) {
-      this.#mayReopen = true;
       if (slice.done.length > 0) this.#settle(slice.done, slice.values, writer);
     } else {
       for (const entry of slice.done) {
@@ -558,13 +513,9 @@ class Turn {
     return 0;
   }
 
-  /**
-   * Rejects the calls that have waited for a lock for the whole timeout: those made before it
-   * came in the way give up together, not one after the other.
-   *
-   * @param {unknown} error what the last attempt met
-   */
+  /** @param {unknown} error what the last attempt at the lock met */
   #expireLocked(error) {
+    // Calls made before the lock came in the way give up together, not one after the other.
     this.#queue.rejectWaiting(
       (entry) => locked(entry.operation, error),
       (entry) => entry.kind !== 'read' && this.#lockWait.waitedMs(entry.queuedAt) >= this.#config.timeout,
