@@ -39,8 +39,8 @@ macro_rules! text_enum {
                 }
             }
 
-            pub(crate) fn is_member(text: &str) -> bool {
-                matches!(text, $($text)|+)
+            pub(crate) fn is_member(text: &[u8]) -> bool {
+                [$($text.as_bytes()),+].contains(&text)
             }
         }
     };

@@ -7,7 +7,6 @@ use crate::record::MAX_SAFE_INTEGER;
 use crate::timestamp;
 use rusqlite::Row;
 use rusqlite::types::{Type, ValueRef};
-use std::borrow::Cow;
 
 /// A table whose rows are records.
 #[derive(Debug)]
@@ -29,15 +28,17 @@ pub(crate) enum Meaning {
     Time,
     Counter,
     /// A text of a fixed set.
-    Member(fn(&str) -> bool),
+    Member(fn(&[u8]) -> bool),
 }
 
-/// What one column of a record holds, borrowed from the row.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Cell<'row> {
-    Absent,
-    Text(Cow<'row, str>),
-    Counter(i64),
+/// Takes a record's columns, one after the other.
+pub(crate) trait CellWriter {
+    fn absent(&mut self);
+
+    /// Takes a text, and says whether it is valid UTF-8.
+    fn text(&mut self, text: &[u8]) -> Result<bool>;
+
+    fn counter(&mut self, counter: i64) -> Result<()>;
 }
 
 /// A row of a table, read by column position.
@@ -82,29 +83,37 @@ impl<'row> RecordRow<'row> {
         }
     }
 
-    /// Reads the columns one after the other, each by its meaning.
-    pub(crate) fn cells(&self) -> impl Iterator<Item = Result<Cell<'row>>> {
-        let columns = self.table.columns.iter().enumerate();
-        columns.map(|(index, Column(_, meaning))| self.cell(index, *meaning))
-    }
-
-    fn cell(&self, index: usize, meaning: Meaning) -> Result<Cell<'row>> {
-        Ok(match meaning {
-            Meaning::Text => Cell::Text(self.borrowed_text(index)?.into()),
-            Meaning::OptionalText => match self.optional_borrowed_text(index)? {
-                Some(text) => Cell::Text(text.into()),
-                None => Cell::Absent,
-            },
-            Meaning::Time => Cell::Text(timestamp::from_stored(self.borrowed_text(index)?)),
-            Meaning::Counter => Cell::Counter(self.counter(index)?),
-            Meaning::Member(is_member) => {
-                let text = self.borrowed_text(index)?;
-                if !is_member(text) {
-                    return Err(self.not_a_member(index));
+    /// Writes the columns one after the other, each by its meaning, checked as the functions
+    /// below do.
+    pub(crate) fn write(&self, writer: &mut impl CellWriter) -> Result<()> {
+        for (index, Column(_, meaning)) in self.table.columns.iter().enumerate() {
+            let is_valid = match (self.value(index)?, meaning) {
+                (ValueRef::Text(text), Meaning::Text | Meaning::OptionalText) => {
+                    writer.text(text)?
                 }
-                Cell::Text(text.into())
+                (ValueRef::Text(text), Meaning::Time) if timestamp::is_canonical(text) => {
+                    writer.text(text)?
+                }
+                (ValueRef::Text(text), Meaning::Member(is_member)) if is_member(text) => {
+                    writer.text(text)?
+                }
+                (ValueRef::Null, Meaning::OptionalText) => {
+                    writer.absent();
+                    true
+                }
+                (_, Meaning::Counter) => {
+                    writer.counter(self.counter(index)?)?;
+                    true
+                }
+                (_, Meaning::Time) => writer.text(self.time(index)?.as_bytes())?,
+                (ValueRef::Text(_), Meaning::Member(_)) => return Err(self.not_a_member(index)),
+                (other, _) => return Err(self.invalid_type(index, other)),
+            };
+            if !is_valid {
+                return Err(self.not_utf8(index));
             }
-        })
+        }
+        Ok(())
     }
 
     fn invalid(&self, index: usize, found: impl Into<String>) -> Error {
@@ -126,6 +135,10 @@ impl<'row> RecordRow<'row> {
         self.invalid(index, found)
     }
 
+    fn not_utf8(&self, index: usize) -> Error {
+        self.invalid(index, "a text that is not valid UTF-8")
+    }
+
     fn not_a_member(&self, index: usize) -> Error {
         self.invalid(index, "a text outside the accepted ones")
     }
@@ -140,7 +153,7 @@ impl<'row> RecordRow<'row> {
             ValueRef::Null => Ok(None),
             ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => Ok(Some(text)),
-                Err(_) => Err(self.invalid(index, "a text that is not valid UTF-8")),
+                Err(_) => Err(self.not_utf8(index)),
             },
             other => Err(self.invalid_type(index, other)),
         }
@@ -237,8 +250,24 @@ mod tests {
         );
     }
 
+    impl CellWriter for Vec<String> {
+        fn absent(&mut self) {
+            self.push("-".to_owned());
+        }
+
+        fn text(&mut self, text: &[u8]) -> Result<bool> {
+            let text = std::str::from_utf8(text).map(str::to_owned);
+            Ok(text.map(|text| self.push(text)).is_ok())
+        }
+
+        fn counter(&mut self, counter: i64) -> Result<()> {
+            self.push(counter.to_string());
+            Ok(())
+        }
+    }
+
     #[test]
-    fn cells_are_read_by_their_meaning() {
+    fn columns_are_written_by_their_meaning() {
         const MIXED: Table = Table {
             name: "mixed",
             columns: &[
@@ -246,7 +275,7 @@ mod tests {
                 Column("b", Meaning::OptionalText),
                 Column("c", Meaning::Time),
                 Column("d", Meaning::Counter),
-                Column("e", Meaning::Member(|text| text == "x")),
+                Column("e", Meaning::Member(|text| text == b"x")),
             ],
         };
         let connection = Connection::open_in_memory().unwrap();
@@ -254,24 +283,16 @@ mod tests {
             let mut statement = connection.prepare(sql).unwrap();
             let mut rows = statement.query([]).unwrap();
             let row = RecordRow::new(rows.next().unwrap().unwrap(), &MIXED);
-            row.cells().find_map(Result::err).map(|e| e.to_string())
+            row.write(&mut Vec::new()).unwrap_err().to_string()
         };
         let mut statement = connection
             .prepare("SELECT 'é', NULL, '2026-01-31 12:00:00', NULL, 'x'")
             .unwrap();
         let mut rows = statement.query([]).unwrap();
         let row = RecordRow::new(rows.next().unwrap().unwrap(), &MIXED);
-        let cells: Vec<_> = row.cells().map(Result::unwrap).collect();
-        assert_eq!(
-            cells,
-            [
-                Cell::Text("é".into()),
-                Cell::Absent,
-                Cell::Text("2026-01-31T12:00:00.000Z".into()),
-                Cell::Counter(0),
-                Cell::Text("x".into()),
-            ]
-        );
+        let mut cells = Vec::new();
+        row.write(&mut cells).unwrap();
+        assert_eq!(cells, ["é", "-", "2026-01-31T12:00:00.000Z", "0", "x"]);
         for (sql, problem) in [
             ("SELECT NULL, NULL, '', 0, 'x'", "mixed.a holds NULL"),
             ("SELECT '', 1, '', 0, 'x'", "mixed.b holds an integer"),
@@ -282,7 +303,7 @@ mod tests {
                 "mixed.e holds a text outside",
             ),
         ] {
-            let found = first_problem(sql).unwrap();
+            let found = first_problem(sql);
             assert!(found.starts_with(problem), "{found}");
         }
     }

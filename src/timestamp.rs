@@ -35,9 +35,14 @@ pub(crate) fn normalize(field: &str, text: &str) -> Result<String> {
     })
 }
 
+/// Says whether a stored time looks as this package writes it.
+pub(crate) fn is_canonical(text: &[u8]) -> bool {
+    text.len() == CANONICAL_BYTES && text.ends_with(b"Z")
+}
+
 /// Reads a stored time back: canonical when it can be understood, else the text as it stands.
 pub(crate) fn from_stored(text: &str) -> Cow<'_, str> {
-    if text.len() == CANONICAL_BYTES && text.ends_with('Z') {
+    if is_canonical(text.as_bytes()) {
         return text.into();
     }
     parse(text).map_or(Cow::Borrowed(text), Cow::Owned)

@@ -7,23 +7,35 @@ use crate::ledger::{file_hash, session, setting, upload_error};
 use crate::manager::DatabaseManager;
 use crate::node::row_codec::{CellProblem, PackedRows, RowPacker};
 use crate::record::SessionStatus;
-use crate::record_row::{Cell, RecordRow};
+use crate::record_row::{CellWriter, RecordRow};
 use std::ops::ControlFlow;
 
 /// Packs a record.
 pub(super) fn pack_record(packer: &mut RowPacker, row: &RecordRow<'_>) -> Result<()> {
-    for cell in row.cells() {
-        match cell? {
-            Cell::Absent => packer.push_null(),
-            Cell::Text(text) => packer.push_text(text.as_bytes()).map_err(cell_error)?,
-            Cell::Counter(counter) => packer.push_integer(counter).map_err(cell_error)?,
-        }
-    }
+    row.write(packer)?;
     packer.end_row();
     Ok(())
 }
 
-/// A record's cells have been checked: only their length is left to be in the way.
+impl CellWriter for RowPacker {
+    fn absent(&mut self) {
+        self.push_null();
+    }
+
+    fn text(&mut self, text: &[u8]) -> Result<bool> {
+        match self.push_text(text) {
+            Ok(()) => Ok(true),
+            Err(CellProblem::Text) => Ok(false),
+            Err(problem) => Err(cell_error(problem)),
+        }
+    }
+
+    fn counter(&mut self, counter: i64) -> Result<()> {
+        self.push_integer(counter).map_err(cell_error)
+    }
+}
+
+/// A record's columns have been checked: only their length is left to be in the way.
 fn cell_error(problem: CellProblem) -> Error {
     match problem {
         CellProblem::Length => Error::Sqlite {
@@ -31,7 +43,7 @@ fn cell_error(problem: CellProblem) -> Error {
             message: "a record is too big".into(),
         },
         CellProblem::Integer | CellProblem::Text => {
-            Error::Internal("a record's cell changed while it was packed".into())
+            Error::Internal("a record's column was not checked".into())
         }
     }
 }
