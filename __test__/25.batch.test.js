@@ -305,6 +305,7 @@ test('each hash asked for is answered, in the order asked', async (t) => {
     [7, 'must be a string, not a number'],
     [undefined, 'must be a string, not undefined'],
     ['\ud800', 'is a string with a lone surrogate'],
+    ['x\udc00', 'is a string with a lone surrogate'],
   ]) {
     assert.throws(
       () => findAll(ledger, ['a', hash]),
@@ -315,6 +316,13 @@ test('each hash asked for is answered, in the order asked', async (t) => {
       },
     );
   }
+});
+
+test('a hash is refused by its own index, in whatever chunk it is', async (t) => {
+  const ledger = await openLedger(t);
+  const hashes = Array.from({ length: 10_000 }, (_, index) => `h${index}`);
+  hashes[9_000] = '\ud800';
+  assert.throws(() => findAll(ledger, hashes), { code: 'DB_INVALID_ARGUMENT', message: /: hashes\[9000\] is a string/ });
 });
 
 test('an error at which SQLite rolls everything back ends the batch', async (t) => {

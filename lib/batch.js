@@ -19,7 +19,10 @@ const CHUNK_RECORDS = 256;
 const CHUNK_UNITS = 256 * 1024;
 
 /** Hashes are looked up in the order of the index: the more at once, the nearer each other. */
-const CHUNK_HASHES = 16384;
+const CHUNK_HASHES = 8192;
+
+/** A string longer than this costs V8 pages of memory of its own. */
+const PIECE_HASHES = 1024;
 
 /**
  * Records on their way to the addon, and what became of them.
@@ -188,20 +191,26 @@ class HashLookup {
   /**
    * Looks up the next chunk.
    *
-   * @param {(text: string, codes: Int32Array) => string} find
+   * @param {(pieces: (string | Int32Array)[], first: number) => string} find
    */
   findNext(find) {
+    const hashes = this.#hashes;
     const start = this.#next;
-    const end = Math.min(start + CHUNK_HASHES, this.#hashes.length);
-    const codes = new Int32Array(end - start);
-    let text = '';
-    for (let index = start; index < end; index += 1) {
-      text += this.#hashes[index];
-      codes[index - start] = text.length;
+    const end = Math.min(start + CHUNK_HASHES, hashes.length);
+    const pieces = [];
+    for (let index = start; index < end; ) {
+      const length = Math.min(PIECE_HASHES, end - index);
+      const codes = new Int32Array(length);
+      let text = '';
+      for (let at = 0; at < length; at += 1, index += 1) {
+        text += hashes[index];
+        codes[at] = text.length;
+      }
+      pieces.push(text, codes);
     }
-    const flags = find(text, codes);
+    const flags = find(pieces, start);
     for (let index = start; index < end; index += 1) {
-      this.#found.set(this.#hashes[index], flags.charCodeAt(index - start) === 49);
+      this.#found.set(hashes[index], flags.charCodeAt(index - start) === 49);
     }
     this.#next = end;
   }
