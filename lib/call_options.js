@@ -32,7 +32,8 @@ function checkSignal(operation, signal) {
   if (signal === undefined || signal === null) return undefined;
   // Not by its class: one of another realm, or of a polyfill, will do.
   const given = /** @type {AbortSignal} */ (signal);
-  if (typeof given.aborted !== 'boolean' || typeof given.addEventListener !== 'function') {
+  const canListen = typeof given.addEventListener === 'function' && typeof given.removeEventListener === 'function';
+  if (typeof given.aborted !== 'boolean' || !canListen) {
     throw invalidArgument(operation, 'options.signal', 'must be an AbortSignal');
   }
   if (given.aborted) throw aborted(operation, given.reason);

@@ -3,7 +3,7 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { readSignal } = require('./call_options.js');
-const { invalidArgument, kindOf, notConnected, transactionState } = require('./error.js');
+const { aborted, invalidArgument, kindOf, notConnected, transactionState } = require('./error.js');
 const { SHORT_LIST, buildList, collectPages, iteratePages, readIteration } = require('./listing.js');
 const native = require('./native.js');
 const { readFields } = require('./record.js');
@@ -150,12 +150,41 @@ class Calls {
    */
   read(operation, run, options) {
     try {
-      const signal = options === undefined ? undefined : readSignal(operation, options);
-      const transaction = this.#storage?.getStore();
-      return transaction ? transaction.call(operation, run) : this.#requireTurn(operation).read(operation, run, signal);
+      return this.#startRead(operation, run, options === undefined ? undefined : readSignal(operation, options));
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /**
+   * @template T
+   * @param {string} operation
+   * @param {(ledger: Ledger) => T} run
+   * @param {AbortSignal | undefined} signal
+   * @returns {Promise<T>}
+   */
+  #startRead(operation, run, signal) {
+    const transaction = this.#storage?.getStore();
+    return transaction
+      ? transaction.call(operation, run, signal)
+      : this.#requireTurn(operation).read(operation, run, signal);
+  }
+
+  /**
+   * Reads in pieces, each a read of its own.
+   *
+   * @param {string} operation
+   * @param {{ isDone: boolean }} work
+   * @param {(ledger: Ledger) => void} next reads a piece
+   * @param {CallOptions} options
+   */
+  async readPieces(operation, work, next, options) {
+    const signal = readSignal(operation, options);
+    // One at least, which says when it cannot be.
+    do {
+      if (signal?.aborted) throw aborted(operation, signal.reason);
+      await this.#startRead(operation, next, signal);
+    } while (!work.isDone);
   }
 
   /**
@@ -208,7 +237,7 @@ class Calls {
   #startWrite(operation, run, signal) {
     const transaction = this.#storage?.getStore();
     return transaction
-      ? transaction.call(operation, run)
+      ? transaction.call(operation, run, signal)
       : this.#requireTurn(operation).enqueue('write', operation, run, signal);
   }
 
@@ -223,23 +252,28 @@ class Calls {
    * @returns {Promise<any[]>}
    */
   async list(operation, filter, page, build, options) {
-    const short = await this.read(operation, (ledger) => ledger.upTo[operation](SHORT_LIST, filter), options);
+    const signal = readSignal(operation, options);
+    const checkSignal = () => {
+      if (signal?.aborted) throw aborted(operation, signal.reason);
+    };
+    const short = await this.#startRead(operation, (ledger) => ledger.upTo[operation](SHORT_LIST, filter), signal);
     if (short) return short;
+    checkSignal();
     const transaction = this.#storage?.getStore();
     if (this.#storage && transaction) {
       // Only its own handle sees what it has written: other calls wait until all pages are read.
-      return transaction.nest(this.#storage, () =>
+      const collect = () =>
         collectPages(async (cursor) => {
           await this.#turn?.pause();
-          return this.read(operation, (/** @type {any} */ ledger) => ledger[page](filter, cursor), options);
-        }),
-      );
+          return this.#startRead(operation, (/** @type {any} */ ledger) => ledger[page](filter, cursor), signal);
+        });
+      return transaction.nest(this.#storage, collect, signal, operation);
     }
     const turn = this.#requireTurn(operation);
     const interruption = new native.Interruption();
     const start = (/** @type {Ledger} */ ledger) => ledger.readList(operation, filter, interruption);
-    const packed = await turn.readInBackground(operation, interruption, start, readSignal(operation, options));
-    return buildList(packed, build, () => turn.pause());
+    const packed = await turn.readInBackground(operation, interruption, start, signal);
+    return buildList(packed, build, () => turn.pause(), checkSignal);
   }
 
   /**
@@ -252,8 +286,10 @@ class Calls {
   iterate(operation, filter, page, options) {
     const { only, after, limit, signal } = readIteration(operation, filter, options);
     return iteratePages(
-      (cursor, records) =>
-        this.read(operation, (/** @type {any} */ ledger) => ledger[page](only, cursor, records), { signal }),
+      async (cursor, records) => {
+        if (signal?.aborted) throw aborted(operation, signal.reason);
+        return this.#startRead(operation, (/** @type {any} */ ledger) => ledger[page](only, cursor, records), signal);
+      },
       after,
       limit,
     );
@@ -283,10 +319,11 @@ class Calls {
       return this.#requireTurn(operation).batch(operation, steps, signal);
     }
     if (batch.isShort) {
-      return transaction.call(operation, (ledger) => {
+      const run = (/** @type {Ledger} */ ledger) => {
         if (!batch.isDone) next(ledger);
         return batch.finish();
-      });
+      };
+      return transaction.call(operation, run, signal);
     }
     const run = async () => {
       while (!batch.isDone) {
@@ -295,7 +332,7 @@ class Calls {
       }
       return batch.finish();
     };
-    return transaction.nest(storage, run, signal);
+    return transaction.nest(storage, run, signal, operation);
   }
 
   /**

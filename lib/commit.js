@@ -2,7 +2,7 @@
 'use strict';
 
 const { performance } = require('node:perf_hooks');
-const { aborted, isLocked } = require('./error.js');
+const { aborted, isLocked, locked } = require('./error.js');
 const { fitsSlice } = require('./entry.js');
 const { pauseAfter } = require('./lock_wait.js');
 
@@ -20,22 +20,21 @@ const { pauseAfter } = require('./lock_wait.js');
  * @property {unknown} [lostTo] why nothing of `done` was kept
  */
 
-/** How long, and how many, calls share a commit. */
-const SLICE_MS = 4;
+/** So many calls share a commit at most. */
 const SLICE_CALLS = 64;
 
 /**
- * Runs neighbours in one transaction, from `start` on. Throws, with nothing run, when it cannot
- * begin: a lock is in the way.
+ * Runs neighbours in one transaction, from `start` on, as long as there is time. Throws, with
+ * nothing kept, when a lock is in the way: of its beginning, or, without a log, of its commit.
  *
  * @param {Entry[]} queue
  * @param {number} start
  * @param {Ledger} writer
+ * @param {() => boolean} hasTime
  * @returns {Slice}
  */
-function runSlice(queue, start, writer) {
+function runSlice(queue, start, writer, hasTime) {
   writer.begin();
-  const endsAt = performance.now() + SLICE_MS;
   /** @type {Slice} */
   const slice = { done: [], values: [], failed: [] };
   const { done, values, failed } = slice;
@@ -52,15 +51,11 @@ function runSlice(queue, start, writer) {
         // After some errors (a full disk, I/O) SQLite has undone what came before, too.
         if (!writer.inTransaction) throw error;
       }
-    } while (
-      index < queue.length &&
-      index - start < SLICE_CALLS &&
-      fitsSlice(queue[index]) &&
-      performance.now() < endsAt
-    );
+    } while (index < queue.length && index - start < SLICE_CALLS && fitsSlice(queue[index]) && hasTime());
     writer.commit();
   } catch (error) {
     writer.rollBack();
+    if (isLocked(error)) throw error;
     slice.lostTo = error;
   }
   return slice;
@@ -85,20 +80,21 @@ function runSlice(queue, start, writer) {
  *   pause: () => Promise<void> | undefined,
  *   acknowledge: () => Promise<void> | undefined,
  *   signal: AbortSignal | undefined,
+ *   timeoutMs: number,
  * }} options `acknowledge` says what the commit waits for
  * @returns {Promise<T>}
  */
-async function runSteps(writer, operation, steps, { pause, acknowledge, signal }) {
+async function runSteps(writer, operation, steps, { pause, acknowledge, signal, timeoutMs }) {
   try {
     while (!steps.isDone) {
       await pause();
       if (signal?.aborted) throw aborted(operation, signal.reason);
       steps.next(writer);
     }
-    writer.commit();
+    await commitTransaction(writer, timeoutMs);
   } catch (error) {
     writer.rollBack();
-    throw error;
+    throw isLocked(error) ? locked(operation, error) : error;
   }
   await acknowledge();
   return steps.finish();

@@ -29,15 +29,18 @@ const PAGE_RECORDS = 500;
  * @param {PackedList} packed
  * @param {Builder} build
  * @param {() => Promise<void> | undefined} pause
+ * @param {() => void} checkSignal throws when the list is not wanted any more
  * @returns {Promise<T[]>}
  */
-async function buildList(packed, build, pause) {
+async function buildList(packed, build, pause, checkSignal) {
   /** @type {T[]} */
   const records = [];
   for (let chunk = packed.take(); chunk !== undefined; chunk = packed.take()) {
     decodeRows(chunk, build, records);
     const paused = pause();
-    if (paused) await paused;
+    if (!paused) continue;
+    await paused;
+    checkSignal();
   }
   return records;
 }

@@ -201,9 +201,7 @@ class DatabaseManager extends EventEmitter {
    */
   async findUploaded(hashes, options) {
     const lookup = packHashes(hashes);
-    // One read at least, which says when it cannot be.
-    do await this.#calls.read('findUploaded', (ledger) => ledger.findNext(lookup), options);
-    while (!lookup.isDone);
+    await this.#calls.readPieces('findUploaded', lookup, (ledger) => ledger.findNext(lookup), options);
     return lookup.finish();
   }
 

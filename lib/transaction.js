@@ -69,14 +69,15 @@ class Transaction {
    * @param {Storage} storage
    * @param {() => T | Promise<T>} run
    * @param {AbortSignal} [signal] rolls it back, unless its commit has begun
+   * @param {string} [operation] the public method
    * @returns {Promise<T>}
    */
-  async execute(storage, run, signal) {
-    const abort = () => this.#abortBy(aborted('transaction', signal?.reason));
+  async execute(storage, run, signal, operation = 'transaction') {
+    const abort = () => this.#abortBy(aborted(operation, signal?.reason));
     signal?.addEventListener('abort', abort, { once: true });
     let value;
     try {
-      if (signal?.aborted) throw aborted('transaction', signal.reason);
+      if (signal?.aborted) throw aborted(operation, signal.reason);
       this.requireOpen('transaction');
       value = await Promise.race([storage.run(this, async () => run()), this.#aborted]);
       while (this.#pending.size > 0) {
@@ -103,17 +104,19 @@ class Transaction {
    * @template T
    * @param {string} operation the public method
    * @param {(ledger: Ledger) => T} run
+   * @param {AbortSignal} [signal] takes it out while it waits
    * @returns {Promise<T>}
    */
-  call(operation, run) {
-    return this.#inTurn(operation, () => {
+  call(operation, run, signal) {
+    const work = () => {
       try {
         return run(this.#ledger);
       } catch (error) {
         this.#checkAlive(error);
         throw error;
       }
-    });
+    };
+    return this.#inTurn(operation, work, signal);
   }
 
   /**
@@ -123,11 +126,12 @@ class Transaction {
    * @param {Storage} storage
    * @param {() => T | Promise<T>} run
    * @param {AbortSignal} [signal]
+   * @param {string} [operation] the public method
    * @returns {Promise<T>}
    */
-  nest(storage, run, signal) {
-    const opened = this.#inTurn('transaction', () => this.#openChild());
-    return this.#track(opened.then((child) => this.#executeChild(child, storage, run, signal)));
+  nest(storage, run, signal, operation = 'transaction') {
+    const opened = this.#inTurn(operation, () => this.#openChild(), signal);
+    return this.#track(opened.then((child) => this.#executeChild(child, storage, run, signal, operation)));
   }
 
   /**
@@ -179,9 +183,10 @@ class Transaction {
    * @template T
    * @param {string} operation the public method
    * @param {() => T} work
+   * @param {AbortSignal} [signal] takes it out while it waits
    * @returns {Promise<T>}
    */
-  #inTurn(operation, work) {
+  #inTurn(operation, work, signal) {
     try {
       this.requireOpen(operation);
       if (!this.#child && this.#waiting.length === 0) return Promise.resolve(work());
@@ -191,7 +196,12 @@ class Transaction {
     }
     return this.#track(
       new Promise((resolve, reject) => {
+        const abort = () => {
+          this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+          reject(aborted(operation, signal?.reason));
+        };
         const run = () => {
+          signal?.removeEventListener('abort', abort);
           try {
             // What ran before it may have ended the transaction.
             this.requireOpen(operation);
@@ -200,7 +210,17 @@ class Transaction {
             reject(error);
           }
         };
-        this.#waiting.push({ operation, run, reject });
+        /** @type {Waiting} */
+        const waiting = {
+          operation,
+          run,
+          reject: (error) => {
+            signal?.removeEventListener('abort', abort);
+            reject(error);
+          },
+        };
+        signal?.addEventListener('abort', abort, { once: true });
+        this.#waiting.push(waiting);
       }),
     );
   }
@@ -234,16 +254,17 @@ class Transaction {
    * @param {Transaction} child
    * @param {Storage} storage
    * @param {() => T | Promise<T>} run
-   * @param {AbortSignal} [signal]
+   * @param {AbortSignal | undefined} signal
+   * @param {string} operation
    * @returns {Promise<T>}
    */
-  async #executeChild(child, storage, run, signal) {
+  async #executeChild(child, storage, run, signal, operation) {
     const timer = setTimeout(() => {
       child.#isExpired = true;
       for (const waiting of this.#waiting.splice(0)) waiting.reject(child.#expiry(waiting.operation));
     }, this.#timeoutMs);
     try {
-      return await child.execute(storage, run, signal);
+      return await child.execute(storage, run, signal, operation);
     } finally {
       clearTimeout(timer);
       this.#child = undefined;

@@ -31,7 +31,7 @@ const { TransactionTurn } = require('./transaction_turn.js');
  * @property {(error: unknown) => void} onLost the connection failed and could not be opened again
  */
 
-/** How long a writer with much to do pauses between turns while others want the file's lock. */
+/** How long a writer with much to do pauses while others want the file's lock. */
 const COURTESY_MS = 2;
 
 /** Handles that fail are opened again at most once in so long. */
@@ -211,7 +211,12 @@ class Turn {
     const run = (/** @type {Ledger} */ writer) => {
       writer.begin();
       const acknowledge = () => this.#log.acknowledge(writer, operation);
-      return runSteps(writer, operation, steps, { pause: () => this.pause(), acknowledge, signal });
+      return runSteps(writer, operation, steps, {
+        pause: () => this.pause(),
+        acknowledge,
+        signal,
+        timeoutMs: this.#config.timeout,
+      });
     };
     return this.enqueue('job', operation, run, signal);
   }
@@ -252,7 +257,6 @@ class Turn {
     return this.enqueue('transaction', 'transaction', (ledger) => ledger.begin(), signal);
   }
 
-  /** As {@link LoopTurn.pause}. */
   pause() {
     return this.#loopTurn.pause();
   }
@@ -331,8 +335,6 @@ class Turn {
     this.#queue.restore(waiting.concat(queue.slice(index)));
     if (this.#isIdle()) this.#whenIdle?.();
   }
-
-  // --- the turn -----------------------------------------------------------------------------
 
   #onTurnEnd() {
     if (this.#hasWritten && this.#isFree()) {
@@ -467,7 +469,7 @@ class Turn {
    * @returns {number} how many calls are dealt with
    */
   #commitSlice(queue, start, writer) {
-    const slice = runSlice(queue, start, writer);
+    const slice = runSlice(queue, start, writer, () => this.#loopTurn.hasTime());
     this.#lockWait.end();
     for (const { entry, error } of slice.failed) this.#queue.giveUp(entry, error);
     if (slice.lostTo === undefined) {
