@@ -107,6 +107,7 @@ class Turn {
   /** @param {boolean} isFirst */
   async #open(isFirst) {
     try {
+      await this.#writer?.setLogAside();
       const { writer, reader } = await this.#connect(isFirst);
       this.#writer = writer;
       this.#reader = reader;

@@ -8,9 +8,12 @@
 use crate::config::DatabaseConfig;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::ThreadId;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 #[cfg(unix)]
 type FileKey = (u64, u64);
@@ -35,6 +38,8 @@ pub(super) struct OpenFile {
     holder: Mutex<Option<Holder>>,
     commits: AtomicU64,
     key: Option<FileKey>,
+    /// The write-ahead log beside it when it was opened.
+    log_key: Option<FileKey>,
 }
 
 /// Who holds the write lock across awaits.
@@ -48,7 +53,10 @@ impl OpenFile {
     /// Finds the entry of a file that exists; databases in memory have one each.
     pub(super) fn of(config: &DatabaseConfig) -> Arc<Self> {
         static FILES: OnceLock<Mutex<HashMap<FileKey, Weak<OpenFile>>>> = OnceLock::new();
-        let Some(key) = file_key(config) else {
+        if config.is_memory() {
+            return Arc::default();
+        }
+        let Some(key) = file_key(&config.path) else {
             return Arc::default();
         };
         let mut files = lock(FILES.get_or_init(Mutex::default));
@@ -57,7 +65,8 @@ impl OpenFile {
             return file;
         }
         let file = Arc::new(Self {
-            key: file_key(config),
+            key: file_key(&config.path),
+            log_key: file_key(&beside(&config.path, "-wal")),
             ..Self::default()
         });
         files.insert(key, Arc::downgrade(&file));
@@ -76,7 +85,36 @@ impl OpenFile {
 
     /// Says whether the path that was opened names another file by now, or none.
     pub(super) fn is_replaced(&self, config: &DatabaseConfig) -> bool {
-        self.key.is_some() && file_key(config) != self.key
+        self.key.is_some() && file_key(&config.path) != self.key
+    }
+
+    /// Moves the log of a replaced file aside, which SQLite would play into the file that has its
+    /// name now; does nothing when that has brought its own, or is gone.
+    ///
+    /// Renaming closes no descriptor, so no lock is lost, and whoever has the log open keeps it.
+    ///
+    /// # Errors
+    ///
+    /// The system's: then the new file must not be opened.
+    pub(super) fn set_log_aside(&self, config: &DatabaseConfig) -> Result<()> {
+        let log = beside(&config.path, "-wal");
+        let is_ours = self.log_key.is_some() && file_key(&log) == self.log_key;
+        if !is_ours || file_key(&config.path).is_none() || !self.is_replaced(config) {
+            return Ok(());
+        }
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let aside = beside(&config.path, &format!("-wal.replaced-{}", now_ms.as_millis()));
+        let access = |path: &Path, source| Error::FileAccess {
+            path: path.to_owned(),
+            source,
+        };
+        std::fs::rename(&log, &aside).map_err(|source| access(&log, source))?;
+        // The log's index holds nothing of its own.
+        let index = beside(&config.path, "-shm");
+        match std::fs::remove_file(&index) {
+            Err(source) if source.kind() != ErrorKind::NotFound => Err(access(&index, source)),
+            _ => Ok(()),
+        }
     }
 
     /// Notes that `owner`'s asynchronous transaction holds the write lock from now on.
@@ -117,23 +155,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Names a file that SQLite keeps beside the database.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
 /// Finds the file's identity by stat alone: opening it would endanger SQLite's locks.
 #[cfg(unix)]
-fn file_key(config: &DatabaseConfig) -> Option<FileKey> {
+fn file_key(path: &Path) -> Option<FileKey> {
     use std::os::unix::fs::MetadataExt;
-    if config.is_memory() {
-        return None;
-    }
-    let metadata = std::fs::metadata(&config.path).ok()?;
+    let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.dev(), metadata.ino()))
 }
 
 #[cfg(not(unix))]
-fn file_key(config: &DatabaseConfig) -> Option<FileKey> {
-    if config.is_memory() {
-        return None;
-    }
-    std::fs::canonicalize(&config.path).ok()
+fn file_key(path: &Path) -> Option<FileKey> {
+    std::fs::canonicalize(path).ok()
 }
 
 #[cfg(test)]
@@ -169,6 +208,33 @@ mod tests {
         assert!(file.is_replaced(&config));
         let memory = DatabaseConfig::new(":memory:");
         assert!(!OpenFile::of(&memory).is_replaced(&memory));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_log_of_a_replaced_file_is_set_aside() {
+        let folder = TestFolder::new();
+        let config = folder.config();
+        let log = beside(&config.path, "-wal");
+        let replace = |path: &Path, text: &str| {
+            let other = folder.path().join("other");
+            std::fs::write(&other, text).unwrap();
+            std::fs::rename(&other, path).unwrap();
+        };
+        std::fs::write(&config.path, "").unwrap();
+        std::fs::write(&log, "old").unwrap();
+        let file = OpenFile::of(&config);
+        file.set_log_aside(&config).unwrap();
+        assert!(log.exists(), "the file is the same");
+        replace(&config.path, "new");
+        file.set_log_aside(&config).unwrap();
+        assert!(!log.exists());
+        let kept = std::fs::read_dir(folder.path()).unwrap().flatten();
+        let kept = kept.filter(|entry| entry.file_name().to_string_lossy().contains("replaced"));
+        assert_eq!(kept.count(), 1);
+        replace(&log, "its own");
+        file.set_log_aside(&config).unwrap();
+        assert!(log.exists(), "the new file brought it");
     }
 
     #[test]

@@ -156,6 +156,13 @@ impl Ledger {
         self.file.is_replaced(&self.config)
     }
 
+    /// Moves the log of a replaced file aside (see `open_file.rs`), once all handles are closed.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn set_log_aside(&self) -> AsyncTask<Job<()>> {
+        let (file, config) = (Arc::clone(&self.file), self.config.clone());
+        Job::start("connect", move || file.set_log_aside(&config))
+    }
+
     /// Brings the schema to the newest version.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn initialize_schema(&self, env: &Env) -> napi::Result<AsyncTask<Job<()>>> {
