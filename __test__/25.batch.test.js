@@ -322,7 +322,10 @@ test('a hash is refused by its own index, in whatever chunk it is', async (t) =>
   const ledger = await openLedger(t);
   const hashes = Array.from({ length: 10_000 }, (_, index) => `h${index}`);
   hashes[9_000] = '\ud800';
-  assert.throws(() => findAll(ledger, hashes), { code: 'DB_INVALID_ARGUMENT', message: /: hashes\[9000\] is a string/ });
+  assert.throws(() => findAll(ledger, hashes), {
+    code: 'DB_INVALID_ARGUMENT',
+    message: /: hashes\[9000\] is a string/,
+  });
 });
 
 test('an error at which SQLite rolls everything back ends the batch', async (t) => {
