@@ -116,6 +116,8 @@ impl Ledger {
 impl Drop for Ledger {
     /// A forgotten handle's transaction is over: SQLite rolls it back as it closes.
     fn drop(&mut self) {
+        // Its functions may be collected later.
+        drop(self.handle.take());
         self.file.release(self.owner);
     }
 }
