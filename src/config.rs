@@ -333,7 +333,12 @@ mod tests {
         .unwrap();
         assert_eq!((config.mmap_size_bytes, config.cache_size), (0, -500));
         let error = DatabaseConfig::from_options([("path", text("a")), ("preset", text("tv"))]);
-        assert!(error.unwrap_err().to_string().contains("preset must be 'phone'"));
+        assert!(
+            error
+                .unwrap_err()
+                .to_string()
+                .contains("preset must be 'phone'")
+        );
     }
 
     #[test]

@@ -40,12 +40,10 @@ impl KeepingConnection {
 
     /// Calls `watch` after each commit that went into the write-ahead log.
     pub(crate) fn watch_commits(&mut self, mut watch: impl FnMut() + Send + 'static) -> Result<()> {
-        Ok(self
-            .connection
-            .wal_hook(Some(move |_: &mut Wal, _: i32| {
-                watch();
-                Ok(())
-            }))?)
+        Ok(self.connection.wal_hook(Some(move |_: &mut Wal, _: i32| {
+            watch();
+            Ok(())
+        }))?)
     }
 
     /// Runs a statement, which is reset on every way out; its text is one of this crate's, so

@@ -38,8 +38,8 @@ pub(super) struct OpenFile {
     holder: Mutex<Option<Holder>>,
     commits: AtomicU64,
     key: Option<FileKey>,
-    /// The write-ahead log beside it when it was opened.
-    log_key: Option<FileKey>,
+    /// The write-ahead log that was beside it when that was last looked at.
+    log_key: Mutex<Option<FileKey>>,
 }
 
 /// Who holds the write lock across awaits.
@@ -66,7 +66,7 @@ impl OpenFile {
         }
         let file = Arc::new(Self {
             key: file_key(&config.path),
-            log_key: file_key(&beside(&config.path, "-wal")),
+            log_key: Mutex::new(file_key(&beside(&config.path, "-wal"))),
             ..Self::default()
         });
         files.insert(key, Arc::downgrade(&file));
@@ -88,6 +88,13 @@ impl OpenFile {
         self.key.is_some() && file_key(&config.path) != self.key
     }
 
+    /// Looks which log is beside the file: SQLite makes it when it first needs it.
+    pub(super) fn look_at_log(&self, config: &DatabaseConfig) {
+        if !self.is_replaced(config) {
+            *lock(&self.log_key) = file_key(&beside(&config.path, "-wal"));
+        }
+    }
+
     /// Moves the log of a replaced file aside, which SQLite would play into the file that has its
     /// name now; does nothing when that has brought its own, or is gone.
     ///
@@ -98,12 +105,18 @@ impl OpenFile {
     /// The system's: then the new file must not be opened.
     pub(super) fn set_log_aside(&self, config: &DatabaseConfig) -> Result<()> {
         let log = beside(&config.path, "-wal");
-        let is_ours = self.log_key.is_some() && file_key(&log) == self.log_key;
+        let present = file_key(&log);
+        let is_ours = present.is_some() && present == *lock(&self.log_key);
         if !is_ours || file_key(&config.path).is_none() || !self.is_replaced(config) {
             return Ok(());
         }
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let aside = beside(&config.path, &format!("-wal.replaced-{}", now_ms.as_millis()));
+        let now_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let aside = beside(
+            &config.path,
+            &format!("-wal.replaced-{}", now_ms.as_millis()),
+        );
         let access = |path: &Path, source| Error::FileAccess {
             path: path.to_owned(),
             source,

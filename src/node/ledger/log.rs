@@ -9,6 +9,7 @@ use crate::node::error::{call, catch_panic, to_javascript};
 use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi_derive::napi;
+use std::sync::Arc;
 
 /// What [`Ledger::prepare_write`] answers when the log must be begun first.
 const LOG_MUST_BEGIN: i32 = -1;
@@ -25,8 +26,10 @@ impl Ledger {
         call(env, &operation, || Ok(upkeep.start()?))?;
         let (deferred, promise) = env.create_deferred()?;
         let name = operation.clone();
+        let (file, config) = (Arc::clone(&self.file), self.config.clone());
         let task = move |keeper: &mut LogKeeper| {
             let outcome = catch_panic(|| work(keeper));
+            file.look_at_log(&config);
             // Only the event loop's thread can build the error's object.
             deferred.resolve(move |env| {
                 outcome.map_err(|error| to_javascript(&env, &operation, &error))
