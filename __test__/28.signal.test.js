@@ -154,7 +154,7 @@ test('work on another thread is stopped half-way', async (t) => {
   await db.vacuum();
   for (const [name, delayMs, call] of [
     ['vacuum', 8, (signal) => db.vacuum({ signal })],
-    ['findFileHashes', 1, (signal) => db.findFileHashes('chat123', { signal })],
+    ['findFileHashes', 3, (signal) => db.findFileHashes('chat123', { signal })],
   ]) {
     const { lastVacuum } = await db.getStats();
     const controller = new AbortController();
@@ -170,6 +170,23 @@ test('work on another thread is stopped half-way', async (t) => {
   await db.addFileHash(newFileHash('after'));
   assert.equal((await db.findFileHashes('chat123')).length, 30_001);
   await db.vacuum();
+});
+
+test('work is stopped in its first moment, too', { todo: 'F11' }, async (t) => {
+  const db = await openLedger(t);
+  await db.addFileHashes(Array.from({ length: 10_000 }, (_, n) => newFileHash(`h${n}`)));
+  for (let round = 0; round < 10; round += 1) {
+    for (const name of ['findFileHashes', 'vacuum']) {
+      const controller = new AbortController();
+      const work = CALLS[name](db, { signal: controller.signal });
+      work.catch(() => {});
+      // The list's short way is a microtask's work.
+      for (let n = 0; n < 20; n += 1) await null;
+      assert.equal(await stateOf(work), 'pending');
+      controller.abort(REASON);
+      await assertAborted(work, name);
+    }
+  }
 });
 
 for (const synchronous of ['NORMAL', 'FULL']) {
