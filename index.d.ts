@@ -253,9 +253,15 @@ export interface DatabaseConfig {
    * @default 'NORMAL'
    */
   synchronous?: 'NORMAL' | 'FULL';
-  /** How much of the file is mapped into memory, in bytes. @default 268435456, or 0 with the preset `'phone'` */
+  /**
+   * How much of the file is mapped into memory, in bytes.
+   * @default 268435456, or 0 with the preset `'phone'`
+   */
   mmapSize?: number;
-  /** SQLite's `cache_size`: pages when positive, KiB when negative. @default -64000, or -2000 with the preset `'phone'` */
+  /**
+   * SQLite's `cache_size`: pages when positive, KiB when negative.
+   * @default -64000, or -2000 with the preset `'phone'`
+   */
   cacheSize?: number;
   /**
    * `'phone'` changes two defaults for a machine with little memory: `mmapSize` to 0 and `cacheSize`
@@ -455,7 +461,11 @@ export class DatabaseManager {
   /** Returns the schema's version; 0 before the first migration. */
   getSchemaVersion(options?: CallOptions): Promise<number>;
 
-  /** Creates a session and returns its id. @throws {DatabaseError} `SQLITE_CONSTRAINT_PRIMARYKEY` for an id that is there */
+  /**
+   * Creates a session and returns its id.
+   *
+   * @throws {DatabaseError} `SQLITE_CONSTRAINT_PRIMARYKEY` when the id that was given is there
+   */
   createSession(session: NewUploadSession, options?: CallOptions): Promise<string>;
   /** Returns a session, if it is there. */
   getSession(id: string, options?: CallOptions): Promise<UploadSession | undefined>;
