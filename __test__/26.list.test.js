@@ -6,11 +6,10 @@ const assert = require('node:assert/strict');
 const path = require('node:path');
 const test = require('node:test');
 const { createConnection, DatabaseManager } = require('../index.js');
+const { holdTransaction, sleep } = require('./support/hold.js');
 const { makeFolder, newError, newFileHash, newSession, openLedger, stateOf } = require('./support/ledger.js');
 
 const COUNT = 5000;
-
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Makes so many files; every third is of another chat. */
 function makeFiles(count, prefix = 'h') {
@@ -281,18 +280,9 @@ test('an iterator inside a transaction is part of it; one that outlives it is re
 test('an iterator outside a transaction does not see what is inside', async (t) => {
   const db = await openLedger(t);
   await db.addFileHashes(makeFiles(1200));
-  let release;
-  const held = new Promise((resolve) => {
-    release = resolve;
-  });
-  const open = db.transaction(async () => {
-    await db.addFileHashes(makeFiles(1200, 'inside'));
-    await held;
-  });
-  await sleep(30);
+  const open = await holdTransaction(db, () => db.addFileHashes(makeFiles(1200, 'inside')));
   assert.equal((await collect(db.iterateFileHashes())).length, 1200);
-  release();
-  await open;
+  await open.release();
   assert.equal((await collect(db.iterateFileHashes())).length, 2400);
 });
 

@@ -8,9 +8,8 @@ const { once } = require('node:events');
 const path = require('node:path');
 const test = require('node:test');
 const { createConnection, DatabaseError, DatabaseManager } = require('../index.js');
+const { holdTransaction, sleep } = require('./support/hold.js');
 const { makeFolder, newError, newFileHash, newSession, openLedger, stateOf } = require('./support/ledger.js');
-
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const SUPPORT = path.join(__dirname, 'support');
 
@@ -21,22 +20,6 @@ const makeFiles = (count, prefix = 'h') =>
 const wordsOf = (outcomes) => outcomes.map((outcome) => outcome.value ?? outcome.reason?.code ?? outcome.status);
 
 const countFiles = async (db) => (await db.getStats()).totalFiles;
-
-/** Opens a transaction that stays open until it is told to end. */
-async function holdTransaction(db) {
-  let release;
-  const begun = new Promise((resolve) => {
-    release = { end: undefined };
-    release.done = db.transaction(() => {
-      resolve();
-      return new Promise((end) => {
-        release.end = end;
-      });
-    });
-  });
-  await begun;
-  return release;
-}
 
 test('each record has its outcome, in the order of the records', async (t) => {
   const db = await openLedger(t);
@@ -279,8 +262,7 @@ test('what the caller does to the records afterwards changes nothing', async (t)
   errors[0].session_id = 'none';
   hashes[0] = 'none';
   options.onConflict = 'junk';
-  open.end();
-  await open.done;
+  await open.release();
   const [added, , logged, found] = await Promise.all(calls);
   assert.equal(added.length, 600);
   assert.equal(logged[0].status, 'fulfilled');
@@ -385,8 +367,7 @@ test('a signal takes a batch out of the queue, or ends it half-way; nothing of i
   const behind = db.addFileHashes(makeFiles(1, 'kept'));
   queued.abort(reason);
   await assert.rejects(waiting, expected);
-  open.end();
-  await Promise.all([open.done, behind]);
+  await Promise.all([open.release(), behind]);
   assert.equal(await countFiles(db), 1);
 
   const running = new AbortController();

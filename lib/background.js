@@ -1,6 +1,7 @@
 // @ts-check
 'use strict';
 
+const { onAbort } = require('./call_options.js');
 const { aborted, isInterrupted, notConnected } = require('./error.js');
 
 /**
@@ -28,8 +29,7 @@ class Background {
    * @returns {Promise<T>}
    */
   async run(operation, interruption, start, signal) {
-    const interrupt = () => interruption.request();
-    signal?.addEventListener('abort', interrupt, { once: true });
+    const stopListening = onAbort(signal, () => interruption.request());
     this.#interruptions.add(interruption);
     const work = start();
     this.#running.add(work);
@@ -42,7 +42,7 @@ class Background {
     } finally {
       this.#running.delete(work);
       this.#interruptions.delete(interruption);
-      signal?.removeEventListener('abort', interrupt);
+      stopListening();
     }
   }
 

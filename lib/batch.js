@@ -132,7 +132,8 @@ function packRecords(operation, records, read, meaningOf) {
       packed = 0;
     }
   }
-  if (packed > 0) chunks.push(packer.finish());
+  // One at least: the addon looks at the other arguments, too.
+  if (packed > 0 || chunks.length === 0) chunks.push(packer.finish());
   return new Batch(chunks, failures, meaningOf);
 }
 

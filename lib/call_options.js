@@ -5,7 +5,7 @@ const { aborted, invalidArgument } = require('./error.js');
 const { readFields } = require('./record.js');
 
 /**
- * Owns reading the options that every asynchronous method takes last.
+ * Owns the options that every asynchronous method takes last: reading them, and hearing the signal.
  */
 
 const SIGNAL = ['signal'];
@@ -40,4 +40,43 @@ function checkSignal(operation, signal) {
   return given;
 }
 
-module.exports = { checkSignal, readSignal };
+/**
+ * What is to happen when a signal is aborted: one listener for all calls that have it, since Node
+ * takes more than ten for a leak.
+ *
+ * @type {WeakMap<AbortSignal, { reactions: Set<() => void>, listener: () => void }>}
+ */
+const watched = new WeakMap();
+
+/**
+ * Reacts once to a signal.
+ *
+ * @param {AbortSignal | undefined} signal
+ * @param {() => void} react
+ * @returns {() => void} stops listening
+ */
+function onAbort(signal, react) {
+  if (!signal) return () => {};
+  let watch = watched.get(signal);
+  if (!watch) {
+    /** @type {Set<() => void>} */
+    const reactions = new Set();
+    const listener = () => {
+      watched.delete(signal);
+      for (const reaction of reactions) reaction();
+    };
+    watch = { reactions, listener };
+    watched.set(signal, watch);
+    signal.addEventListener('abort', listener, { once: true });
+  }
+  const { reactions, listener } = watch;
+  reactions.add(react);
+  return () => {
+    reactions.delete(react);
+    if (reactions.size > 0 || watched.get(signal)?.reactions !== reactions) return;
+    watched.delete(signal);
+    signal.removeEventListener('abort', listener);
+  };
+}
+
+module.exports = { checkSignal, onAbort, readSignal };

@@ -1,6 +1,7 @@
 // @ts-check
 'use strict';
 
+const { onAbort } = require('./call_options.js');
 const { aborted, isInterrupted } = require('./error.js');
 
 /**
@@ -43,18 +44,17 @@ function fitsSlice(entry) {
  *
  * @param {Entry} entry
  * @param {AbortSignal} signal
- * @param {(reason: unknown) => void} onAbort
+ * @param {(error: unknown) => void} abort
  */
-function watchSignal(entry, signal, onAbort) {
+function watchSignal(entry, signal, abort) {
   const { operation, resolve, reject } = entry;
-  const abort = () => onAbort(aborted(operation, signal.reason));
-  signal.addEventListener('abort', abort, { once: true });
+  const stop = onAbort(signal, () => abort(aborted(operation, signal.reason)));
   entry.resolve = (value) => {
-    signal.removeEventListener('abort', abort);
+    stop();
     resolve(value);
   };
   entry.reject = (error) => {
-    signal.removeEventListener('abort', abort);
+    stop();
     reject(signal.aborted && isInterrupted(error) ? aborted(operation, signal.reason) : error);
   };
 }

@@ -2,6 +2,7 @@
 'use strict';
 
 const { performance } = require('node:perf_hooks');
+const { onAbort } = require('./call_options.js');
 const { aborted, behindTransaction, transactionAborted, transactionFinished } = require('./error.js');
 
 /**
@@ -73,8 +74,7 @@ class Transaction {
    * @returns {Promise<T>}
    */
   async execute(storage, run, signal, operation = 'transaction') {
-    const abort = () => this.#abortBy(aborted(operation, signal?.reason));
-    signal?.addEventListener('abort', abort, { once: true });
+    const stopListening = onAbort(signal, () => this.#abortBy(aborted(operation, signal?.reason)));
     let value;
     try {
       if (signal?.aborted) throw aborted(operation, signal.reason);
@@ -91,7 +91,7 @@ class Transaction {
       }
       throw error;
     } finally {
-      signal?.removeEventListener('abort', abort);
+      stopListening();
     }
     this.#finish();
     await this.#boundary.commit();
@@ -196,12 +196,12 @@ class Transaction {
     }
     return this.#track(
       new Promise((resolve, reject) => {
-        const abort = () => {
+        const stopListening = onAbort(signal, () => {
           this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
-          reject(aborted(operation, signal?.reason));
-        };
+          waiting.reject(aborted(operation, signal?.reason));
+        });
         const run = () => {
-          signal?.removeEventListener('abort', abort);
+          stopListening();
           try {
             // What ran before it may have ended the transaction.
             this.requireOpen(operation);
@@ -215,11 +215,10 @@ class Transaction {
           operation,
           run,
           reject: (error) => {
-            signal?.removeEventListener('abort', abort);
+            stopListening();
             reject(error);
           },
         };
-        signal?.addEventListener('abort', abort, { once: true });
         this.#waiting.push(waiting);
       }),
     );

@@ -47,8 +47,8 @@ class Turn {
   #active;
   /** Whether the writing side waits: for a lock of another connection, or for the log. */
   #isHeld = false;
-  /** How many reads wait for another connection's lock, outside the queue. */
-  #retryingReads = 0;
+  /** @type {Set<Entry>} reads that wait for another connection's lock, outside the queue */
+  #retryingReads = new Set();
   /** @type {InstanceType<typeof TransactionTurn> | undefined} */
   #transaction;
   /** @type {Ledger | undefined} */
@@ -171,7 +171,7 @@ class Turn {
   }
 
   #isIdle() {
-    return !this.#active && !this.#isHeld && this.#queue.length === 0 && this.#retryingReads === 0;
+    return !this.#active && !this.#isHeld && this.#queue.length === 0 && this.#retryingReads.size === 0;
   }
 
   // --- calls --------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ class Turn {
   /** @type {(entry: Entry, error: unknown) => void} */
   #abort(entry, error) {
     if (this.#active === entry) entry.interrupt?.();
-    if (!this.#queue.includes(entry)) return;
+    if (!this.#queue.includes(entry) && !this.#retryingReads.delete(entry)) return;
     this.#queue.giveUp(entry, error);
     this.#drainSoon();
   }
@@ -389,10 +389,10 @@ class Turn {
         entry.reject(error);
         return true;
       }
-      this.#retryingReads += 1;
+      this.#retryingReads.add(entry);
       setTimeout(() => {
-        this.#retryingReads -= 1;
-        if (!this.#startRead(entry, since, attempts + 1)) this.#queue.unshift(entry);
+        const isWanted = this.#retryingReads.delete(entry);
+        if (isWanted && !this.#startRead(entry, since, attempts + 1)) this.#queue.unshift(entry);
         this.#drain();
       }, pauseAfter(attempts));
     }

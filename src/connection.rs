@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+/// After how many steps of its machine SQLite asks whether to stop: some ten microseconds.
+const STOP_CHECK_STEPS: i32 = 1_000;
+
 /// How many prepared statements one connection keeps.
 const STATEMENT_CACHE_CAPACITY: usize = 64;
 
@@ -241,6 +244,14 @@ fn is_shared_memory_failure(extended_code: i32) -> bool {
             | ffi::SQLITE_IOERR_SHMMAP
             | ffi::SQLITE_PROTOCOL
     )
+}
+
+/// Stops the connection's statements with `SQLITE_INTERRUPT` once `must_stop` says so.
+pub(crate) fn stop_when(
+    connection: &mut Connection,
+    must_stop: impl Fn() -> bool + Send + 'static,
+) -> Result<()> {
+    Ok(connection.progress_handler(STOP_CHECK_STEPS, Some(must_stop))?)
 }
 
 /// Repeats `attempt` while it meets a lock, until `timeout` has passed.

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::connection;
 use crate::error::{Error, Result};
 use rusqlite::hooks::Wal;
 use rusqlite::types::ValueRef;
@@ -36,6 +37,14 @@ impl KeepingConnection {
     pub(crate) fn into_connection(self) -> Connection {
         drop(self.statements);
         self.connection
+    }
+
+    /// Stops what runs once `must_stop` says so.
+    pub(crate) fn stop_when(
+        &mut self,
+        must_stop: impl Fn() -> bool + Send + 'static,
+    ) -> Result<()> {
+        connection::stop_when(&mut self.connection, must_stop)
     }
 
     /// Calls `watch` after each commit that went into the write-ahead log.

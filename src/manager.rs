@@ -111,6 +111,14 @@ impl DatabaseManager {
         self.connection.watch_commits(watch)
     }
 
+    /// Stops what runs once `must_stop` says so.
+    pub(crate) fn stop_when(
+        &mut self,
+        must_stop: impl Fn() -> bool + Send + 'static,
+    ) -> Result<()> {
+        self.connection.stop_when(must_stop)
+    }
+
     pub(crate) fn connection(&self) -> &rusqlite::Connection {
         &self.connection
     }

@@ -6,14 +6,17 @@ use crate::error::{Error, Result};
 use crate::ledger::{self, read_last_vacuum, write_last_vacuum};
 use crate::maintenance::log_keeper::truncate_log;
 use crate::timestamp;
-use rusqlite::{Connection, InterruptHandle};
+use rusqlite::Connection;
 
 /// Rebuilds the file so that it holds no free pages, and remembers when.
 ///
-/// `on_open` gets the handle by which the work can be interrupted.
-pub(crate) fn vacuum(config: &DatabaseConfig, on_open: impl FnOnce(InterruptHandle)) -> Result<()> {
-    let connection = connection::open(config, Role::Blocking)?;
-    on_open(connection.get_interrupt_handle());
+/// It stops when `must_stop` says so.
+pub(crate) fn vacuum(
+    config: &DatabaseConfig,
+    must_stop: impl Fn() -> bool + Send + 'static,
+) -> Result<()> {
+    let mut connection = connection::open(config, Role::Blocking)?;
+    connection::stop_when(&mut connection, must_stop)?;
     vacuum_with(&connection)?;
     // The new file stands in the log until a checkpoint moves it; a reader may prevent that now,
     // and a later checkpoint does it then.
@@ -32,10 +35,10 @@ pub(crate) fn vacuum_with(connection: &Connection) -> Result<()> {
 /// Measures the indexes, so that the query planner chooses well.
 pub(crate) fn analyze(
     config: &DatabaseConfig,
-    on_open: impl FnOnce(InterruptHandle),
+    must_stop: impl Fn() -> bool + Send + 'static,
 ) -> Result<()> {
-    let connection = connection::open(config, Role::Blocking)?;
-    on_open(connection.get_interrupt_handle());
+    let mut connection = connection::open(config, Role::Blocking)?;
+    connection::stop_when(&mut connection, must_stop)?;
     analyze_with(&connection)
 }
 

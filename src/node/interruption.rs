@@ -1,36 +1,24 @@
 //! Owns stopping one piece of work that runs on another thread.
 
 use napi_derive::napi;
-use rusqlite::InterruptHandle;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A request, made now or later, that one piece of work stop.
+/// A request, made at any time, that one piece of work stop.
 #[napi]
 #[derive(Clone, Default)]
 pub struct Interruption {
-    state: Arc<State>,
-}
-
-#[derive(Default)]
-struct State {
-    is_requested: AtomicBool,
-    running: Mutex<Option<InterruptHandle>>,
+    is_requested: Arc<AtomicBool>,
 }
 
 impl Interruption {
-    fn running(&self) -> MutexGuard<'_, Option<InterruptHandle>> {
-        let running = self.state.running.lock();
-        running.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets the request reach the connection that does the work.
-    pub(super) fn watch(&self, handle: InterruptHandle) {
-        let mut running = self.running();
-        if self.state.is_requested.load(Ordering::SeqCst) {
-            handle.interrupt();
-        }
-        *running = Some(handle);
+    /// Gives what the work asks now and then: whether it is to stop.
+    ///
+    /// Asked for, not told: SQLite forgets an interrupt that comes before its first statement
+    /// (<https://www.sqlite.org/c3ref/interrupt.html>).
+    pub(super) fn question(&self) -> impl Fn() -> bool + Send + 'static {
+        let is_requested = Arc::clone(&self.is_requested);
+        move || is_requested.load(Ordering::Relaxed)
     }
 }
 
@@ -44,9 +32,6 @@ impl Interruption {
     /// Asks the work to stop; it fails then with `SQLITE_INTERRUPT`.
     #[napi]
     pub fn request(&self) {
-        self.state.is_requested.store(true, Ordering::SeqCst);
-        if let Some(handle) = self.running().as_ref() {
-            handle.interrupt();
-        }
+        self.is_requested.store(true, Ordering::Relaxed);
     }
 }

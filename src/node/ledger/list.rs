@@ -83,8 +83,8 @@ impl Ledger {
         }
         let (config, interruption) = (self.config.clone(), interruption.clone());
         Ok(Job::start(name, move || {
-            let manager = DatabaseManager::open(config)?;
-            interruption.watch(manager.connection().get_interrupt_handle());
+            let mut manager = DatabaseManager::open(config)?;
+            manager.stop_when(interruption.question())?;
             list.pack_all(&manager).map(PackedList::new)
         }))
     }

@@ -185,7 +185,7 @@ impl Ledger {
     ) -> napi::Result<AsyncTask<Job<()>>> {
         let interruption = interruption.clone();
         self.start(env, "vacuum", DatabaseManager::vacuum, move |config| {
-            maintenance::vacuum(config, |handle| interruption.watch(handle))
+            maintenance::vacuum(config, interruption.question())
         })
     }
 
@@ -198,7 +198,7 @@ impl Ledger {
     ) -> napi::Result<AsyncTask<Job<()>>> {
         let interruption = interruption.clone();
         self.start(env, "analyze", DatabaseManager::analyze, move |config| {
-            maintenance::analyze(config, |handle| interruption.watch(handle))
+            maintenance::analyze(config, interruption.question())
         })
     }
 
