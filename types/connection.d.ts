@@ -1,6 +1,6 @@
 // The synchronous connection, its statements, the driver object, and migrations.
 
-import type { DatabaseConfig, SCHEMA_VERSION } from '../index.js';
+import type { DatabaseConfig } from '../index.js';
 import type { SchemaVersion } from './record.js';
 
 /** A value that SQLite can store; `undefined` is stored as NULL. Not NaN. */
@@ -168,8 +168,8 @@ export interface Statement {
   readonly readonly: boolean;
   /** Whether an iterator of it is open. */
   readonly busy: boolean;
-  /** Runs it and says what it has changed. */
-  run(...params: any[]): RunResult;
+  /** Runs it and says what it has changed; with `safeIntegers` the row id is a bigint. */
+  run(...params: any[]): { changes: number; lastInsertRowid: number | bigint };
   /** Runs it and returns its first row. */
   get(...params: any[]): any;
   /** Runs it and returns all its rows. */

@@ -1,6 +1,10 @@
 // Types: what must compile, and, under @ts-expect-error, what must not. Compiled, never run.
 
 import {
+  type AbortSignalLike,
+  type AddFileHashOptions,
+  type BatchOutcome,
+  type CallOptions,
   type ColumnDefinition,
   type ConfigRecord,
   createConnection,
@@ -8,11 +12,14 @@ import {
   type DatabaseConfig,
   DatabaseError,
   DatabaseManager,
+  type DatabaseManagerEvents,
   DatabaseMigrator,
   type DatabaseStats,
   DEFAULT_CONFIG,
   type FileHash,
+  type FileHashIteration,
   type Migration,
+  type NewFileHash,
   type PreparedStatement,
   type ResolvedConfig,
   type RunResult,
@@ -42,6 +49,11 @@ validateConfig({ path: 'a.db', verbose: true });
 validateConfig({ path: 'a.db', synchronous: 'OFF' });
 // @ts-expect-error the defaults are frozen
 DEFAULT_CONFIG.timeout = 1;
+validateConfig({ path: 'a.db', preset: 'phone', cacheSize: -4000 });
+// @ts-expect-error no such preset
+validateConfig({ path: 'a.db', preset: 'tablet' });
+// @ts-expect-error what a preset stands for is in the configuration, not its name
+validateConfig(config).preset;
 
 async function manager(db: DatabaseManager) {
   expectType<void>()(await db.connect());
@@ -108,8 +120,110 @@ async function manager(db: DatabaseManager) {
   await db.transaction(Promise.resolve());
   expectType<DatabaseStats>()(await db.getStats());
   expectType<string | undefined>()((await db.getStats()).lastVacuum);
+  expectType<number>()((await db.getStats()).walSize);
+  expectType<DatabaseError | undefined>()((await db.getStats()).checkpointError);
+  expectType<void>()(await db.flush());
   await using scoped = new DatabaseManager(config);
   scoped.isConnected();
+}
+
+async function batches(db: DatabaseManager, files: readonly NewFileHash[]) {
+  const outcomes = await db.addFileHashes(files, { onConflict: 'replace' });
+  expectType<BatchOutcome<'added' | 'ignored'>[]>()(outcomes);
+  expectType<PromiseSettledResult<'added' | 'ignored'>[]>()(outcomes);
+  for (const outcome of outcomes) {
+    if (outcome.status === 'fulfilled') expectType<'added' | 'ignored'>()(outcome.value);
+    // @ts-expect-error a record that failed has no value
+    else outcome.value;
+  }
+  const error = { session_id: 's', file_path: 'p', error_type: 't', error_message: 'm' };
+  expectType<BatchOutcome<number>[]>()(await db.logErrors([error, { ...error, retry_count: null }]));
+  const updates = await db.updateSessions([{ id: 's', changes: { status: 'paused', last_processed_file: null } }]);
+  expectType<BatchOutcome<void>[]>()(updates);
+  expectType<Map<string, boolean>>()(await db.findUploaded(['h'] as const));
+  // @ts-expect-error a list of records is needed
+  await db.addFileHashes(files[0]);
+  // @ts-expect-error file_size is missing
+  await db.addFileHashes([{ ...files[0], file_size: undefined }]);
+  // @ts-expect-error no such resolution
+  await db.addFileHashes(files, { onConflict: 'merge' });
+  // @ts-expect-error errors conflict with nothing
+  await db.logErrors([error], { onConflict: 'ignore' });
+  // @ts-expect-error what to change stands under `changes`
+  await db.updateSessions([{ id: 's', status: 'paused' }]);
+  // @ts-expect-error an id cannot be changed
+  await db.updateSessions([{ id: 's', changes: { id: 'other' } }]);
+  // @ts-expect-error hashes are strings
+  await db.findUploaded([1]);
+}
+
+async function iterators(db: DatabaseManager, signal: AbortSignalLike) {
+  const options: FileHashIteration = { chat_id: 'c', after: 'h', limit: 10, signal };
+  for await (const file of db.iterateFileHashes(options)) expectType<FileHash>()(file);
+  for await (const session of db.iterateSessions({ status: 'paused' })) expectType<UploadSession>()(session);
+  for await (const error of db.iterateErrors({ session_id: 's', after: 7 })) expectType<UploadError>()(error);
+  expectType<IteratorResult<FileHash, void>>()(await db.iterateFileHashes().next());
+  // @ts-expect-error an asynchronous iterator
+  for (const file of db.iterateFileHashes()) void file;
+  // @ts-expect-error an error's id is a number
+  db.iterateErrors({ after: '7' });
+  // @ts-expect-error no such status
+  db.iterateSessions({ status: 'done' });
+  // @ts-expect-error files are of a chat, not of a session
+  db.iterateFileHashes({ session_id: 's' });
+  // @ts-expect-error what names a field is written like it
+  db.iterateSessions({ chatId: 'c' });
+}
+
+async function signals(db: DatabaseManager, signal: AbortSignalLike) {
+  const options: CallOptions & AddFileHashOptions = { signal };
+  await db.initializeSchema(options);
+  await db.getSchemaVersion(options);
+  await db.getSession('s', options);
+  await db.listSessions(undefined, options);
+  await db.listSessions('running', { signal: null });
+  await db.updateSession('s', { status: 'paused' }, options);
+  await db.incrementSession('s', { success_count: 1 }, options);
+  await db.deleteSession('s', options);
+  await db.getFileHash('h', options);
+  await db.isFileUploaded('h', options);
+  await db.findFileHashes('c', options);
+  await db.findUploaded(['h'], options);
+  await db.deleteFileHash('h', options);
+  await db.getErrors('s', options);
+  await db.incrementRetryCount(1, options);
+  await db.clearErrors('s', options);
+  await db.setConfig('key', 1, options);
+  await db.getConfig('key', options);
+  await db.deleteConfig('key', options);
+  await db.listConfig(options);
+  expectType<number>()(await db.transaction(() => 7, options));
+  await db.vacuum(options);
+  await db.analyze(options);
+  await db.flush(options);
+  await db.getStats(options);
+  // @ts-expect-error the signal stands in an object
+  await db.getStats(signal);
+  // @ts-expect-error a signal, not its controller
+  await db.getStats({ signal: { abort() {} } });
+  // @ts-expect-error no such option
+  await db.vacuum({ timeout: 1 });
+  // @ts-expect-error connecting takes no signal
+  await db.connect(options);
+}
+
+function events(db: DatabaseManager) {
+  const listener = (error: DatabaseError) => void error.code;
+  expectType<DatabaseManager>()(db.on('checkpointError', listener).off('checkpointError', listener));
+  db.once('reconnect', (detail) => {
+    expectType<DatabaseManagerEvents['reconnect']>()(detail);
+    expectType<'IOERR' | 'replaced'>()(detail.reason);
+    expectType<DatabaseError | undefined>()(detail.error);
+  });
+  // @ts-expect-error no such event
+  db.on('error', listener);
+  // @ts-expect-error this event has no code
+  db.on('reconnect', ({ code }) => void code);
 }
 
 function connection() {
@@ -129,9 +243,18 @@ function connection() {
   const driven = db.getDatabase().defaultSafeIntegers().prepare('SELECT 1').raw().pluck(false).expand(false);
   expectType<ColumnDefinition[]>()(driven.safeIntegers().bind(1).columns());
   expectType<boolean>()(driven.busy);
+  expectType<number | bigint>()(driven.run().lastInsertRowid);
   expectType<{ n: number } | undefined>()(statement.get<{ n: number }>());
   expectType<number>()(db.transaction(() => 7));
   expectType<Database>()(db.getDatabase());
+  statement[Symbol.dispose]();
+  statement.finalize();
+  // @ts-expect-error rows, not a row's values
+  statement.runMany([1, 2]);
+  // @ts-expect-error the rows come one by one
+  statement.iterate().length;
+  // @ts-expect-error statements without parameters
+  db.exec('DELETE FROM t WHERE a = ?', [1]);
   // @ts-expect-error a date is no value of SQLite's
   db.run('SELECT ?', [new Date()]);
   // @ts-expect-error parameters come in an array or an object
@@ -168,4 +291,4 @@ function errors(error: unknown) {
   }
 }
 
-export { connection, errors, manager, migrations };
+export { batches, connection, errors, events, iterators, manager, migrations, signals };
