@@ -94,6 +94,8 @@ test('it holds what it needs and nothing else', () => {
     'lib/transaction_turn.js',
     'lib/turn.js',
     'package.json',
+    'types/connection.d.ts',
+    'types/record.d.ts',
   ]);
   const manifest = JSON.parse(
     readFileSync(path.join(project, 'node_modules/@whatsapp-uploader/database/package.json'), 'utf8'),
