@@ -85,7 +85,7 @@ test('onConflict holds for every record of a batch', async (t) => {
   });
 });
 
-test('an empty batch refuses a wrong onConflict, too', { todo: 'F8' }, async (t) => {
+test('an empty batch refuses a wrong onConflict, too', async (t) => {
   const db = await openLedger(t);
   await assert.rejects(db.addFileHashes([], { onConflict: 'update' }), { code: 'DB_INVALID_ARGUMENT' });
 });
@@ -155,7 +155,7 @@ test('findUploaded names the hash that it refuses', async (t) => {
   }
 });
 
-test('findUploaded names a refused hash far behind, too', { todo: 'F7' }, async (t) => {
+test('findUploaded names a refused hash far behind, too', async (t) => {
   const db = await openLedger(t);
   const hashes = Array.from({ length: 5000 }, (_, index) => `h${index}`);
   await assert.rejects(db.findUploaded([...hashes, '\ud800']), { message: /hashes\[5000\]/ });
@@ -340,7 +340,7 @@ test('a foreign lock is waited for, and given up on after the timeout', async (t
   assert.equal(await countFiles(db), 600);
 });
 
-test('without a log, a foreign reader is waited for', { todo: 'F2' }, async (t) => {
+test('without a log, a foreign reader is waited for', async (t) => {
   const file = path.join(makeFolder(t), 'a.db');
   const db = await openLedger(t, { path: file, enableWAL: false });
   const other = createConnection({ path: file, enableWAL: false });

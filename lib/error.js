@@ -70,7 +70,7 @@ function behindTransaction(operation, ageMs) {
  * @param {unknown} reason what the signal was aborted with
  */
 function aborted(operation, reason) {
-  return new DatabaseError(`${operation}: aborted by its signal; nothing of it was kept`, {
+  return new DatabaseError(`${operation}: aborted by its signal, as the cause says`, {
     code: 'DB_ABORTED',
     operation,
     cause: reason,

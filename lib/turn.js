@@ -58,9 +58,10 @@ class Turn {
   #hasWritten = false;
   #isDrainPlanned = false;
   #background = new Background();
-  /** The loop's present turn. */
   #loopTurn;
   #lockWait = new LockWait();
+  /** @type {unknown} why the connection could not be opened */
+  #failure;
   /** When handles that failed were last opened again. */
   #reopenedAt = Number.NEGATIVE_INFINITY;
   /** @type {(() => void) | undefined} called when nothing waits or runs any more */
@@ -113,6 +114,7 @@ class Turn {
       this.#reader = reader;
     } catch (error) {
       this.#state = 'closed';
+      this.#failure = error;
       this.#queue.rejectWaiting((entry) => notConnected(entry.operation, error));
       throw error;
     }
@@ -277,7 +279,8 @@ class Turn {
    */
   enqueue(kind, operation, run, signal, interrupt) {
     if (signal?.aborted) return Promise.reject(aborted(operation, signal.reason));
-    if (this.#state === 'closing' || this.#state === 'closed') return Promise.reject(notConnected(operation));
+    if (this.#state === 'closing' || this.#state === 'closed')
+      return Promise.reject(notConnected(operation, this.#failure));
     if (this.#transaction?.isExpired) {
       return Promise.reject(behindTransaction(operation, this.#transaction.ageMs));
     }
@@ -399,11 +402,7 @@ class Turn {
     return true;
   }
 
-  /**
-   * Opens the handles again after a failure of I/O; says whether it does.
-   *
-   * @param {unknown} error
-   */
+  /** Opens the handles again after a failure of I/O; says whether it does. @param {unknown} error */
   #mustReopen(error) {
     if (!isIoFailure(error) || !this.#isFree() || this.#config.path === ':memory:') return false;
     // A disk that fails on is not helped by that.

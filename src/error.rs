@@ -37,7 +37,7 @@ pub enum Error {
         problem: String,
     },
     /// The record to change does not exist.
-    #[error("there is no such {record}; nothing was changed. Check its id, or create it first")]
+    #[error("there is no such {record}, and nothing was done; check its id, or create it first")]
     NotFound {
         /// The kind of record, such as `upload session`.
         record: &'static str,

@@ -16,6 +16,10 @@ use rusqlite::{Connection, ffi};
 use std::ptr;
 use std::time::Duration;
 
+/// How large the log's file may stay once it has begun again: more than it is between two
+/// checkpoints, so that it need not grow anew each time.
+const LOG_LIMIT_BYTES: i64 = 24 * 1024 * 1024;
+
 /// How long a reader of another process may keep the log while writers are held.
 const READER_PATIENCE: Duration = Duration::from_millis(250);
 
@@ -62,6 +66,8 @@ impl LogKeeper {
         // Whoever closes the last handle of the ledger decides about the last checkpoint.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.busy_timeout(Duration::ZERO)?;
+        // What a long reader has let the file grow to, it does not keep.
+        connection.pragma_update(None, "journal_size_limit", LOG_LIMIT_BYTES)?;
         Ok(connection)
     }
 
