@@ -150,12 +150,14 @@ test('work on another thread is stopped half-way', async (t) => {
   const files = Array.from({ length: 30_000 }, (_, n) => newFileHash(`h${n}`, { file_path: 'x'.repeat(1000) }));
   await db.addFileHashes(files);
   await db.flush();
-  // The log is moved into the file first, which no signal interrupts.
   await db.vacuum();
   for (const [name, delayMs, call] of [
     ['vacuum', 8, (signal) => db.vacuum({ signal })],
     ['findFileHashes', 3, (signal) => db.findFileHashes('chat123', { signal })],
   ]) {
+    // Nothing else has to be done first, so that it is not in the queue that the signal finds it.
+    await db.setConfig('key', name);
+    await sleep(50);
     const { lastVacuum } = await db.getStats();
     const controller = new AbortController();
     const work = call(controller.signal);
@@ -168,8 +170,10 @@ test('work on another thread is stopped half-way', async (t) => {
     assert.equal((await db.getStats()).lastVacuum, lastVacuum);
   }
   await db.addFileHash(newFileHash('after'));
-  assert.equal((await db.findFileHashes('chat123')).length, 30_001);
-  await db.vacuum();
+  const { signal } = new AbortController();
+  assert.equal((await db.findFileHashes('chat123', { signal })).length, 30_001);
+  await db.vacuum({ signal });
+  assert.equal(listenersOf(signal), 0);
 });
 
 test('work is stopped in its first moment, too', async (t) => {

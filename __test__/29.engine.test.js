@@ -199,6 +199,27 @@ for (const config of [{}, { synchronous: 'FULL' }, { enableWAL: false }, { path:
   });
 }
 
+test('with synchronous FULL a write resolves once the disk has it', async (t) => {
+  const { db, has } = await openWatched(t, { synchronous: 'FULL' });
+  let end;
+  const synced = new Promise((resolve) => {
+    end = resolve;
+  });
+  t.mock.method(native.Ledger.prototype, 'flush', () => synced);
+  const calls = [
+    db.addFileHash(newFileHash('a')),
+    db.addFileHash(newFileHash('b')),
+    db.transaction(() => db.addFileHash(newFileHash('c'))),
+    db.addFileHashes([newFileHash('d')]),
+  ];
+  await sleep(50);
+  assert.equal(has('a'), true, 'committed');
+  for (const call of calls) assert.equal(await stateOf(call), 'pending');
+  end();
+  await Promise.all(calls);
+  assert.equal(has('d'), true);
+});
+
 test('reads pass a flush that runs; a vacuum is waited for', async (t) => {
   const { db } = await openWatched(t);
   await db.addFileHashes(Array.from({ length: 3000 }, (_, n) => newWideFile(`h${n}`, 1000)));
@@ -223,6 +244,24 @@ test('reads pass a flush that runs; a vacuum is waited for', async (t) => {
     db.setConfig('key', 1).then(note('write')),
   ]);
   assert.deepEqual(order, ['vacuum', 'read', 'write']);
+});
+
+test('a call that left the queue while the log was made ready is not counted twice', async (t) => {
+  const { db } = await openWatched(t);
+  const controller = new AbortController();
+  t.mock.method(native.Ledger.prototype, 'prepareWrite', () => -1);
+  t.mock.method(native.Ledger.prototype, 'beginLog', async () => {
+    await sleep(20);
+    throw new DatabaseError('made up', { code: 'SQLITE_FULL', operation: 'setConfig', errno: 13 });
+  });
+  const call = db.setConfig('key', 'aborted', { signal: controller.signal });
+  await sleep(5);
+  controller.abort();
+  await assert.rejects(call, { code: 'DB_ABORTED' });
+  await sleep(30);
+  t.mock.restoreAll();
+  db.setConfig('key', 'changed');
+  assert.equal(await db.getConfig('key'), 'changed', 'a read sees the write before it');
 });
 
 // --- the log ----------------------------------------------------------------------------------
@@ -310,6 +349,8 @@ test('a checkpoint that fails is an event, or a warning when nobody listens, and
   const hear = (error) => told.push(error);
   db.on('checkpointError', hear);
   await writeUntil(() => told.length > 0);
+  // A warning comes a tick later.
+  await sleep(5);
   assert.deepEqual([told, warnings.length], [[failure], 1]);
   db.off('checkpointError', hear);
   mock.restore();
