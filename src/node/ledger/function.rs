@@ -88,19 +88,22 @@ impl Call<'_> {
     }
 
     pub(super) fn undefined(&self) -> Answer {
-        // SAFETY: `env` is the environment of the running call; so too below.
+        // SAFETY: `env` is the environment of the running call.
         self.made(|value| unsafe { sys::napi_get_undefined(self.env, value) })
     }
 
     pub(super) fn null(&self) -> Answer {
+        // SAFETY: `env` is the environment of the running call.
         self.made(|value| unsafe { sys::napi_get_null(self.env, value) })
     }
 
     pub(super) fn boolean(&self, boolean: bool) -> Answer {
+        // SAFETY: `env` is the environment of the running call.
         self.made(|value| unsafe { sys::napi_get_boolean(self.env, boolean, value) })
     }
 
     pub(super) fn integer(&self, integer: i64) -> Answer {
+        // SAFETY: `env` is the environment of the running call.
         self.made(|value| unsafe { sys::napi_create_int64(self.env, integer, value) })
     }
 
