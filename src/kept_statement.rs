@@ -284,11 +284,12 @@ impl Statement {
 
     fn value(&self, index: usize) -> Result<ValueRef<'_>> {
         let index = c_int::try_from(index).unwrap_or(c_int::MAX);
-        // SAFETY: the statement is alive; without a row, or beyond the last column, the value is
-        // NULL. `sqlite3_column_value` spares the checks of each `sqlite3_column_*`; its value is
-        // not protected against other threads, of which none uses this connection. What is
-        // borrowed stays until the next step or reset, neither of which is possible meanwhile:
-        // both need the run, and no column is read as another type.
+        // `sqlite3_column_value` spares the checks of each `sqlite3_column_*`; its value is not
+        // protected against other threads, of which none uses this connection. Without a row, or
+        // beyond the last column, it is NULL.
+        // SAFETY: the statement is alive. What is borrowed stays until the next step or reset,
+        // which both need the run, so that neither is possible meanwhile; no column is read as
+        // another type.
         unsafe {
             let value = ffi::sqlite3_column_value(self.statement.as_ptr(), index);
             Ok(match ffi::sqlite3_value_type(value) {

@@ -8,6 +8,7 @@ mod connection;
 mod direct;
 mod environment;
 mod error;
+mod function;
 mod interruption;
 mod ledger;
 mod migration;

@@ -274,10 +274,10 @@ impl Prepared {
         packer: &mut RowPacker,
         index: c_int,
     ) -> Result<std::result::Result<(), CellProblem>> {
-        // SAFETY: the statement is alive and stands on a row. `sqlite3_column_value` spares the
-        // checks of each `sqlite3_column_*`; its value is not protected against other threads,
-        // of which none uses this connection. A text or blob stays where it is until its value
-        // is read in another way, and its bytes are copied at once.
+        // `sqlite3_column_value` spares the checks of each `sqlite3_column_*`; its value is not
+        // protected against other threads, of which none uses this connection.
+        // SAFETY: the statement is alive and stands on a row. A text or blob stays where it is
+        // until its value is read in another way, and its bytes are copied at once.
         Ok(unsafe {
             let value = ffi::sqlite3_column_value(self.0.as_ptr(), index);
             match ffi::sqlite3_value_type(value) {

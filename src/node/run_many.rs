@@ -5,11 +5,12 @@
 
 #![allow(unsafe_code)]
 
-use super::connection::{OpenHandle, Shared};
-use super::direct::{Arguments, Key};
+use super::connection::OpenHandle;
+use super::direct::{Call, Key};
+use super::function::Answer;
 use super::packed_value::{PackedValue, PackedValues};
 use super::parameter::Value;
-use super::statement::{Answer, gone, null, number, write_changes};
+use super::statement::{gone, null, number, write_changes};
 use super::statement_cache::Entry;
 use crate::error::{Error, Result};
 use crate::record::MAX_SAFE_INTEGER;
@@ -46,26 +47,26 @@ impl Stage {
 
 /// Stages a piece of a batch, a new one when its number is 0, and gives the number:
 /// `(batch, text, codes, blobs)`.
-pub(super) fn stage(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
-    let batch = arguments.cursor()?;
+pub(super) fn stage(call: &Call<'_>) -> Answer {
+    let batch = call.cursor()?;
     let values = PackedValues::read(
-        arguments.env,
-        arguments.value(1),
-        arguments.value(2),
-        arguments.given(3),
+        call.env,
+        call.value(1),
+        call.value(2),
+        call.given().get(3).copied(),
     )?;
     let batch = {
-        let mut handle = shared.handle.borrow_mut();
+        let mut handle = call.shared.handle.borrow_mut();
         let handle = handle.as_mut().ok_or(Error::Closed)?;
         handle.stage.add(batch, values)?
     };
-    number(arguments.env, batch as f64)
+    number(call.env, batch as f64)
 }
 
 /// Forgets a batch: `(batch)`.
-pub(super) fn discard(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
-    let batch = arguments.cursor()?;
-    if let Some(handle) = shared.handle.borrow_mut().as_mut() {
+pub(super) fn discard(call: &Call<'_>) -> Answer {
+    let batch = call.cursor()?;
+    if let Some(handle) = call.shared.handle.borrow_mut().as_mut() {
         handle.stage.take(batch);
     }
     Ok(ptr::null_mut())
@@ -73,19 +74,19 @@ pub(super) fn discard(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
 
 /// Runs a statement with a batch: `(key, batch)`. Like `run`, it writes what has changed where
 /// codes go, and answers `null` for a statement that is unknown.
-pub(super) fn run_many(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
-    let (key, batch) = (arguments.key()?, arguments.batch()?);
-    let mut handle = shared.handle.borrow_mut();
+pub(super) fn run_many(call: &Call<'_>) -> Answer {
+    let (key, batch) = (call.key()?, call.batch()?);
+    let mut handle = call.shared.handle.borrow_mut();
     let handle = handle.as_mut().ok_or(Error::Closed)?;
     handle.forget_rest();
     if handle.statements.find(key.id).is_none() {
-        return null(arguments.env);
+        return null(call.env);
     }
-    shared.check_write(!handle.cursors.is_empty())?;
+    call.shared.check_write(!handle.cursors.is_empty())?;
     let pieces = handle.stage.take(batch);
     let before = handle.connection.last_insert_rowid();
     let changes = run_pieces(handle, key, &pieces)?;
-    write_changes(shared, &handle.connection, before, changes, key)?;
+    write_changes(call.shared, &handle.connection, before, changes, key)?;
     Ok(ptr::null_mut())
 }
 

@@ -6,8 +6,9 @@
 #![allow(unsafe_code)]
 
 use super::connection::{OpenHandle, Shared};
-use super::direct::{Arguments, Key};
+use super::direct::{Call, Key};
 use super::error::Failure;
+use super::function::Answer;
 use super::parameter::Parameters;
 use super::prepared::Prepared;
 use super::row_codec::{PackedRows, RowPacker};
@@ -21,9 +22,6 @@ use napi::{check_status, sys};
 use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::ptr;
-
-/// What a function answers: a value of the running call.
-pub(super) type Answer = std::result::Result<sys::napi_value, Failure>;
 
 /// What a call needs, kept from one to the next.
 #[derive(Debug)]
@@ -178,13 +176,13 @@ impl Shared {
     /// of that number, the answer is nothing.
     fn act<T>(
         &self,
-        arguments: &Arguments<'_>,
+        call: &Call<'_>,
         workspace: &mut Workspace,
         act: impl FnOnce(&mut OpenHandle, Key, &mut Workspace) -> Result<T>,
     ) -> std::result::Result<Option<T>, Failure> {
-        let key = arguments.key()?;
+        let key = call.key()?;
         // Before the handle is borrowed: reading may collect garbage, and so run finalizers.
-        let read = arguments.read_parameters(key, &mut workspace.parameters);
+        let read = call.read_parameters(key, &mut workspace.parameters);
         let mut handle = self.handle.borrow_mut();
         let handle = handle.as_mut().ok_or(Error::Closed)?;
         handle.forget_rest();
@@ -288,14 +286,14 @@ impl ToNapiValue for ShapedRows {
 }
 
 /// Runs a statement for its first row.
-pub(super) fn get(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
-    shared.with_workspace(|workspace| {
-        let packed = shared.act(arguments, workspace, |handle, key, workspace| {
+pub(super) fn get(call: &Call<'_>) -> Answer {
+    call.shared.with_workspace(|workspace| {
+        let packed = call.shared.act(call, workspace, |handle, key, workspace| {
             within_call(handle, key, workspace, |statement, has_row, packer| {
                 pack(statement, has_row, 1, packer).map(|_| ())
             })
         })?;
-        shared.deliver(arguments.env, packed, &mut workspace.packer)
+        call.shared.deliver(call.env, packed, &mut workspace.packer)
     })
 }
 
@@ -327,9 +325,9 @@ fn within_call(
 }
 
 /// Runs a statement for all its rows: a chunk of them now, the others by [`more`].
-pub(super) fn all(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
-    shared.with_workspace(|workspace| {
-        let packed = shared.act(arguments, workspace, |handle, key, workspace| {
+pub(super) fn all(call: &Call<'_>) -> Answer {
+    call.shared.with_workspace(|workspace| {
+        let packed = call.shared.act(call, workspace, |handle, key, workspace| {
             let entry = handle.statements.find(key.id).ok_or_else(gone)?;
             if entry.is_returning() {
                 return pack_returned(handle, key, workspace);
@@ -345,7 +343,7 @@ pub(super) fn all(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
             }
             packed
         })?;
-        shared.deliver(arguments.env, packed, &mut workspace.packer)
+        call.shared.deliver(call.env, packed, &mut workspace.packer)
     })
 }
 
@@ -373,10 +371,10 @@ fn pack_returned(handle: &mut OpenHandle, key: Key, workspace: &mut Workspace) -
 }
 
 /// Gives the next chunk of what [`all`] runs.
-pub(super) fn more(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
-    shared.with_workspace(|workspace| {
+pub(super) fn more(call: &Call<'_>) -> Answer {
+    call.shared.with_workspace(|workspace| {
         let packed = {
-            let mut handle = shared.handle.borrow_mut();
+            let mut handle = call.shared.handle.borrow_mut();
             let handle = handle.as_mut().ok_or(Error::Closed)?;
             let packer = &mut workspace.packer;
             packer.clear();
@@ -401,15 +399,16 @@ pub(super) fn more(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
                 None => return Err(gone().into()),
             }
         };
-        shared.deliver(arguments.env, Some(packed), &mut workspace.packer)
+        call.shared
+            .deliver(call.env, Some(packed), &mut workspace.packer)
     })
 }
 
 /// Runs a statement to its end; where codes go, it writes two doubles: the number of changes and
 /// the row id of the last insert (a 64-bit integer when bigints are asked for).
-pub(super) fn run(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
-    shared.with_workspace(|workspace| {
-        let done = shared.act(arguments, workspace, |handle, key, workspace| {
+pub(super) fn run(call: &Call<'_>) -> Answer {
+    call.shared.with_workspace(|workspace| {
+        let done = call.shared.act(call, workspace, |handle, key, workspace| {
             let connection = &handle.connection;
             let entry = handle.statements.find(key.id).ok_or_else(gone)?;
             let before = (connection.total_changes(), connection.last_insert_rowid());
@@ -423,11 +422,11 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
             } else {
                 connection.changes()
             };
-            write_changes(shared, connection, before.1, changes, key)
+            write_changes(call.shared, connection, before.1, changes, key)
         })?;
         match done {
             Some(()) => Ok(ptr::null_mut()),
-            None => null(arguments.env),
+            None => null(call.env),
         }
     })
 }
@@ -464,9 +463,9 @@ fn row_id(id: i64, is_new: bool, big_integers: bool) -> Result<u64> {
 }
 
 /// Begins a cursor and gives its number; nothing is locked before its first row is asked for.
-pub(super) fn iterate(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
-    let id = shared.with_workspace(|workspace| {
-        shared.act(arguments, workspace, |handle, key, workspace| {
+pub(super) fn iterate(call: &Call<'_>) -> Answer {
+    let id = call.shared.with_workspace(|workspace| {
+        call.shared.act(call, workspace, |handle, key, workspace| {
             let entry = handle.statements.find(key.id).ok_or_else(gone)?;
             if !entry.readonly {
                 return Err(Error::argument("sql", "writes; read its rows with all()"));
@@ -479,19 +478,19 @@ pub(super) fn iterate(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
         })
     })?;
     match id {
-        Some(id) => number(arguments.env, id as f64),
-        None => null(arguments.env),
+        Some(id) => number(call.env, id as f64),
+        None => null(call.env),
     }
 }
 
 /// Gives a cursor's next rows. At its end the statement's locks go, and the cursor stays until
 /// JavaScript has read what it was given: whether writes are possible meanwhile must not depend
 /// on how the rows fall into chunks.
-pub(super) fn next(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
-    let (id, limit) = (arguments.cursor()?, arguments.limit()?.max(1));
-    shared.with_workspace(|workspace| {
+pub(super) fn next(call: &Call<'_>) -> Answer {
+    let (id, limit) = (call.cursor()?, call.limit()?.max(1));
+    call.shared.with_workspace(|workspace| {
         let packed = {
-            let mut handle = shared.handle.borrow_mut();
+            let mut handle = call.shared.handle.borrow_mut();
             let handle = handle.as_mut().ok_or(Error::Closed)?;
             handle.forget_rest();
             workspace.packer.clear();
@@ -513,14 +512,15 @@ pub(super) fn next(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
                 },
             }
         };
-        shared.deliver(arguments.env, Some(packed), &mut workspace.packer)
+        call.shared
+            .deliver(call.env, Some(packed), &mut workspace.packer)
     })
 }
 
 /// Ends a cursor, wherever it stands; one that is not there is no error.
-pub(super) fn end(shared: &Shared, arguments: &Arguments<'_>) -> Answer {
-    let id = arguments.cursor()?;
-    if let Some(handle) = shared.handle.borrow_mut().as_mut()
+pub(super) fn end(call: &Call<'_>) -> Answer {
+    let id = call.cursor()?;
+    if let Some(handle) = call.shared.handle.borrow_mut().as_mut()
         && let Some(index) = handle.cursors.iter().position(|(known, _)| *known == id)
         && let (_, Some(cursor)) = handle.cursors.swap_remove(index)
     {
