@@ -49,7 +49,7 @@ function checkSignal(operation, signal) {
 const watched = new WeakMap();
 
 /**
- * Reacts once to a signal.
+ * Reacts once to a signal: at once when it is aborted already.
  *
  * @param {AbortSignal | undefined} signal
  * @param {() => void} react
@@ -57,6 +57,10 @@ const watched = new WeakMap();
  */
 function onAbort(signal, react) {
   if (!signal) return () => {};
+  if (signal.aborted) {
+    react();
+    return () => {};
+  }
   let watch = watched.get(signal);
   if (!watch) {
     /** @type {Set<() => void>} */

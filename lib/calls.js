@@ -256,19 +256,21 @@ class Calls {
     const checkSignal = () => {
       if (signal?.aborted) throw aborted(operation, signal.reason);
     };
-    const short = await this.#startRead(operation, (ledger) => ledger.upTo[operation](SHORT_LIST, filter), signal);
-    if (short) return short;
-    checkSignal();
-    const transaction = this.#storage?.getStore();
-    if (this.#storage && transaction) {
+    const readShort = () => this.#startRead(operation, (ledger) => ledger.upTo[operation](SHORT_LIST, filter), signal);
+    const storage = this.#storage;
+    const transaction = storage?.getStore();
+    if (storage && transaction) {
       // Only its own handle sees what it has written: other calls wait until all pages are read.
-      const collect = () =>
+      const readPages = () =>
         collectPages(async (cursor) => {
           await this.#turn?.pause();
           return this.#startRead(operation, (/** @type {any} */ ledger) => ledger[page](filter, cursor), signal);
         });
-      return transaction.nest(this.#storage, collect, signal, operation);
+      return transaction.nest(storage, async () => (await readShort()) ?? readPages(), signal, operation);
     }
+    const short = await readShort();
+    if (short) return short;
+    checkSignal();
     const turn = this.#requireTurn(operation);
     const interruption = new native.Interruption();
     const start = (/** @type {Ledger} */ ledger) => ledger.readList(operation, filter, interruption);
