@@ -33,6 +33,7 @@ const PAGE_RECORDS = 500;
  * @returns {Promise<T[]>}
  */
 async function buildList(packed, build, pause, checkSignal) {
+  checkSignal();
   /** @type {T[]} */
   const records = [];
   for (let chunk = packed.take(); chunk !== undefined; chunk = packed.take()) {
