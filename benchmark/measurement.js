@@ -41,7 +41,7 @@ const { createRandom, deriveSeed, shuffle } = require('./random.js');
  * @property {number} [rows] rows that a call reads, where the floor must know
  * @property {Goal} [goal]
  * @property {string} floor the floor's name for it
- * @property {number} [checkpointPages] the log's size at which peers and floor checkpoint; never when absent
+ * @property {number} [checkpointPages] the log's size at which peers and floor checkpoint, 0 for never; SQLite's default when absent
  * @property {Added[]} [added]
  * @property {(round: { seed: number, roundSeed: number, count: number }) => Input} prepare
  * @property {(count: number) => number} expected what every driver must return
@@ -51,6 +51,9 @@ const { createRandom, deriveSeed, shuffle } = require('./random.js');
  * @property {(database: any, input: Input) => number | Promise<number>} betterSqlite3Fastest its fastest idiom
  * @property {(database: any, input: Input) => number | Promise<number>} nodeSqliteFastest
  */
+
+/** SQLite's own, which peers have for whoever leaves it alone. */
+const DEFAULT_CHECKPOINT_PAGES = 1_000;
 
 /** @type {readonly Variant[]} */
 const VARIANTS = ['ours', 'betterSqlite3', 'nodeSqlite', 'betterSqlite3Fastest', 'nodeSqliteFastest', 'floor'];
@@ -94,7 +97,7 @@ async function measure(operation, drivers, { rounds, count, seed }) {
  */
 async function runRound(operation, drivers, variant, { seed, roundSeed, count, input }) {
   const expected = operation.expected(count);
-  const checkpointPages = operation.checkpointPages ?? 0;
+  const checkpointPages = operation.checkpointPages ?? DEFAULT_CHECKPOINT_PAGES;
   if (variant === 'floor') {
     const { nanoseconds, result } = await drivers.floor.ask({
       operation: operation.floor,

@@ -411,7 +411,9 @@ impl DatabaseManager {
     ///
     /// [`Error::InvalidArgument`] for an empty hash.
     pub fn find_uploaded(&self, hashes: &[&str]) -> Result<Vec<bool>> {
-        self.ledger(|connection| file_hash::find_uploaded(connection, hashes))
+        self.ledger(|connection| {
+            transaction::read(connection, || file_hash::find_uploaded(connection, hashes))
+        })
     }
 
     /// Logs an error of a session and returns the error's id.

@@ -24,6 +24,23 @@ pub(crate) fn run<T, E: From<Error>>(
     Ok(value)
 }
 
+/// Runs reads that see one state and take its locks once, unless a transaction is open already.
+///
+/// # Errors
+///
+/// What `work` returns; SQLite's own error of the begin or the end.
+pub(crate) fn read<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    if !connection.is_autocommit() {
+        return work();
+    }
+    begin_as(connection, TransactionBehavior::Deferred)?;
+    let outcome = work();
+    let ended = roll_back(connection);
+    let value = outcome?;
+    ended?;
+    Ok(value)
+}
+
 /// An open transaction or savepoint that rolls back when it is dropped uncommitted.
 struct Guard<'connection> {
     connection: &'connection Connection,
@@ -234,6 +251,20 @@ mod tests {
         })
         .unwrap();
         assert_eq!(rows(&connection), [1, 4]);
+    }
+
+    #[test]
+    fn reads_end_their_own_transaction_alone() {
+        let connection = connection();
+        assert!(!read(&connection, || Ok(connection.is_autocommit())).unwrap());
+        assert!(read::<()>(&connection, || Err(fail())).is_err());
+        assert!(connection.is_autocommit());
+        run(&connection, || {
+            insert(&connection, 1)?;
+            read(&connection, || Ok(()))
+        })
+        .unwrap();
+        assert_eq!(rows(&connection), [1]);
     }
 
     #[test]

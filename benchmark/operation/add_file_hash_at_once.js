@@ -13,8 +13,6 @@ module.exports = createAddition(
     quickCount: 1_000,
     goal: { betterSqlite3: 1.9 },
     floor: 'add_file_hash_in_one_transaction',
-    // A commit for each file fills the log to where our manager checkpoints it; so do the others.
-    checkpointPages: 4_000,
   },
   addAllInOneTransaction,
 );

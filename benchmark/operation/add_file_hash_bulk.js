@@ -12,6 +12,7 @@ module.exports = createAddition(
     count: 100_000,
     quickCount: 10_000,
     floor: 'add_file_hash_in_one_transaction',
+    checkpointPages: 0,
   },
   addAllInOneTransaction,
   true,

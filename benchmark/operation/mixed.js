@@ -137,8 +137,6 @@ module.exports = {
   quickCount: 400,
   goal: { betterSqlite3: 1.5 },
   floor: 'mixed',
-  // Its log reaches the size at which our manager checkpoints it; so do the others.
-  checkpointPages: 4_000,
   added: [
     { ...ADDED, count: (count) => countNew(count) - countErrors(count) },
     { table: 'upload_errors', key: 'id', above: ERRORS, count: countErrors },

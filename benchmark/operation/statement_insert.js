@@ -22,6 +22,7 @@ function createInsert(traits) {
     goal: { betterSqlite3: 1.6, floor: 1.4 },
     floor: 'add_file_hash_in_one_transaction',
     added: [ADDED],
+    checkpointPages: 0,
     prepare: newFiles,
     expected: (count) => count,
     ours: async (connection, files) => statement(connection, 'addFileNamed').runMany(files).changes,
