@@ -58,12 +58,6 @@ class Batch {
     return this.#chunks.length <= 1;
   }
 
-  /** Begins anew, when what was written has been rolled back. */
-  rewind() {
-    this.#written = 0;
-    this.#outcomes = [];
-  }
-
   /**
    * Writes the next chunk.
    *

@@ -262,4 +262,4 @@ function withRecordCalls(ledger) {
   return Object.assign(ledger, makeRecordCalls(functions));
 }
 
-module.exports = { decodeList, makeRecordCalls, withRecordCalls };
+module.exports = { withRecordCalls };
