@@ -7,17 +7,18 @@ use crate::config::DatabaseConfig;
 use crate::connection::{self, Role};
 use crate::error::{Error, Result};
 use crate::kept_statement::KeepingConnection;
-use crate::ledger::{self, batch, file_hash, session, setting, stats, upload_error};
-use crate::maintenance;
+use crate::ledger::{self, batch, file_hash, session, setting, upload_error};
 use crate::migration::Migrator;
 use crate::page::{Cursor, Page};
 use crate::record::{
-    Added, ConfigRecord, DatabaseStats, FileHash, NewFileHash, NewSession, NewUploadError,
-    OnConflict, SessionChanges, SessionDeltas, SessionStatus, UploadError, UploadSession,
+    Added, ConfigRecord, FileHash, NewFileHash, NewSession, NewUploadError, OnConflict,
+    SessionChanges, SessionDeltas, SessionStatus, UploadError, UploadSession,
 };
 use crate::transaction;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+mod maintenance;
 
 /// One open database with the safety switches and pragmas of its configuration.
 ///
@@ -555,37 +556,5 @@ impl DatabaseManager {
     /// SQLite's own, or [`Error::InvalidData`].
     pub fn list_config(&self) -> Result<Vec<ConfigRecord>> {
         self.ledger(setting::list)
-    }
-
-    /// Rebuilds the file without free pages.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TransactionState`] inside a transaction; SQLite's own.
-    pub fn vacuum(&self) -> Result<()> {
-        self.ledger(|connection| maintenance::vacuum_with(connection))
-    }
-
-    /// Measures the indexes, so that the query planner chooses well.
-    ///
-    /// # Errors
-    ///
-    /// SQLite's own.
-    pub fn analyze(&self) -> Result<()> {
-        maintenance::analyze_with(&self.connection)
-    }
-
-    /// Counts what the ledger holds.
-    ///
-    /// # Errors
-    ///
-    /// SQLite's own.
-    pub fn get_stats(&self) -> Result<DatabaseStats> {
-        self.ledger(|connection| {
-            Ok(DatabaseStats {
-                wal_size: maintenance::log_bytes(connection)?,
-                ..stats::read(connection)?
-            })
-        })
     }
 }
