@@ -7,6 +7,7 @@ use crate::config::{DatabaseConfig, MEMORY_PATH, Synchronous};
 use crate::error::{Error, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
+use std::ffi::CStr;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -52,9 +53,20 @@ pub(crate) fn open(config: &DatabaseConfig, role: Role) -> Result<Connection> {
     } else {
         OpenFlags::SQLITE_OPEN_READ_WRITE
     } | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&path, flags)?;
+    let connection = match layer_name() {
+        Some(layer) => Connection::open_with_flags_and_vfs(&path, flags, layer)?,
+        None => Connection::open_with_flags(&path, flags)?,
+    };
     configure(&connection, config, role, &path)?;
     Ok(connection)
+}
+
+/// Returns the name of the layer between SQLite and the system's files, where there is one.
+fn layer_name() -> Option<&'static CStr> {
+    #[cfg(unix)]
+    return crate::gathering_vfs::name();
+    #[cfg(not(unix))]
+    None
 }
 
 /// Applies the safety switches and the pragmas, in an order that matters.

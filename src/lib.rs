@@ -42,6 +42,8 @@
 mod config;
 mod connection;
 mod error;
+#[cfg(unix)]
+mod gathering_vfs;
 mod kept_statement;
 mod ledger;
 mod maintenance;
