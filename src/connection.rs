@@ -5,7 +5,9 @@
 
 use crate::config::{DatabaseConfig, MEMORY_PATH, Synchronous};
 use crate::error::{Error, Result};
+use crate::private_file::beside;
 use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, ffi};
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -85,6 +87,99 @@ pub(crate) fn open_private(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "journal_mode", "DELETE")?;
     Ok(connection)
+}
+
+/// Opens a file from elsewhere to be read: nothing in it is trusted, and nothing is left beside it.
+///
+/// The length of a value needs no limit: SQLite takes none for longer than the file is. The other
+/// limits are those of <https://www.sqlite.org/security.html>.
+///
+/// # Errors
+///
+/// `SQLITE_NOTADB` for a file that does not begin as a database does; [`Error::InUse`] beside a
+/// rollback journal; SQLite's own.
+pub(crate) fn open_stranger(path: &Path) -> Result<Connection> {
+    let probe = Connection::open_with_flags(path, STRANGER_FLAGS)?;
+    let mut header = [0; 20];
+    read_bytes(&probe, 0, &mut header)?;
+    drop(probe);
+    if !header.starts_with(DATABASE_HEADER) {
+        return Err(Error::Sqlite {
+            extended_code: ffi::SQLITE_NOTADB,
+            message: "file is not a database".into(),
+        });
+    }
+    let exists = |ending| std::fs::symlink_metadata(beside(path, ending)).is_ok();
+    if exists("-journal") {
+        return Err(Error::InUse {
+            path: path.to_owned(),
+            problem: "a rollback journal is beside it; close it where it is open, or open it once"
+                .into(),
+        });
+    }
+    // A file in write-ahead logging whose log is gone is nobody's: read as one that cannot change,
+    // it needs none of the files that SQLite would make, and forget, beside it.
+    let connection = if header[18] == 2 && !exists("-wal") {
+        let flags = STRANGER_FLAGS | OpenFlags::SQLITE_OPEN_URI;
+        Connection::open_with_flags(immutable_uri(path), flags)?
+    } else {
+        Connection::open_with_flags(path, STRANGER_FLAGS)?
+    };
+    drop_modules(&connection)?;
+    apply_safety(&connection)?;
+    for (limit, value) in [
+        (Limit::SQLITE_LIMIT_SQL_LENGTH, 100_000),
+        (Limit::SQLITE_LIMIT_COLUMN, 100),
+        (Limit::SQLITE_LIMIT_EXPR_DEPTH, 50),
+        (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 10),
+        (Limit::SQLITE_LIMIT_VDBE_OP, 25_000),
+        (Limit::SQLITE_LIMIT_FUNCTION_ARG, 8),
+        (Limit::SQLITE_LIMIT_ATTACHED, 0),
+        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50),
+        (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 10),
+        (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1),
+        (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
+    ] {
+        connection.set_limit(limit, value)?;
+    }
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "ignore_check_constraints", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
+}
+
+/// Takes every module for virtual tables away from a connection.
+#[allow(unsafe_code)]
+fn drop_modules(connection: &Connection) -> Result<()> {
+    // SAFETY: the handle is open and used by this thread alone; a null list keeps no module.
+    let code = unsafe { ffi::sqlite3_drop_modules(connection.handle(), std::ptr::null_mut()) };
+    if code == ffi::SQLITE_OK {
+        Ok(())
+    } else {
+        Err(Error::Internal("modules could not be taken away".into()))
+    }
+}
+
+/// Names a file that cannot change (<https://www.sqlite.org/uri.html>).
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = String::from("file://");
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if !bytes.starts_with(b"/") {
+        uri.push('/');
+    }
+    for byte in bytes {
+        match byte {
+            b'\\' if cfg!(windows) => uri.push('/'),
+            b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(*byte));
+            }
+            b':' if cfg!(windows) => uri.push(':'),
+            other => uri.push_str(&format!("%{other:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
 }
 
 /// Says whether a file begins as a database does.

@@ -193,7 +193,7 @@ fn copy_in_slices(
 
 /// Tries again while a lock is in the way, more often than SQLite would: without write-ahead logging
 /// a busy writer leaves the file free for moments only.
-fn patiently<P, T>(
+pub(super) fn patiently<P, T>(
     patience: Duration,
     control: &mut Control<'_, P>,
     mut attempt: impl FnMut(&mut Control<'_, P>) -> Result<T>,
