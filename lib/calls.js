@@ -338,6 +338,26 @@ class Calls {
   }
 
   /**
+   * Works on another thread beside everything else, once what was written before is committed; a
+   * database in memory has one handle for all.
+   *
+   * @template T
+   * @param {string} operation
+   * @param {(ledger: Ledger) => Promise<T>} run
+   * @param {CallOptions} options
+   * @param {{ request: () => void }} interruption what stops it half-way
+   * @returns {Promise<T>}
+   */
+  async beside(operation, run, options, interruption) {
+    if (this.#config.path === ':memory:') return this.job(operation, run, options, interruption);
+    const signal = readSignal(operation, options);
+    this.refuseInside(operation);
+    await this.#startRead(operation, () => {}, signal);
+    if (signal?.aborted) throw aborted(operation, signal.reason);
+    return this.#requireTurn(operation).readInBackground(operation, interruption, run, signal);
+  }
+
+  /**
    * @template T
    * @param {string} operation
    * @param {(ledger: Ledger) => Promise<T>} run
