@@ -1,9 +1,10 @@
 //! Owns the manager's methods on the file as a whole.
 
 use super::DatabaseManager;
+use crate::config::DatabaseConfig;
 use crate::error::Result;
 use crate::ledger::stats;
-use crate::maintenance;
+use crate::maintenance::{self, RepairOptions, RepairReport};
 use crate::record::DatabaseStats;
 
 impl DatabaseManager {
@@ -23,6 +24,25 @@ impl DatabaseManager {
     /// SQLite's own.
     pub fn analyze(&self) -> Result<()> {
         maintenance::analyze_with(&self.connection)
+    }
+
+    /// Gets the rows of a damaged file into a new one, which takes its place; the damaged one and
+    /// its log are kept beside it as `<path>.corrupt-<time>`.
+    ///
+    /// No manager may have the file open: a damaged one cannot be opened anyway. `progress` hears
+    /// how many pages are done of how many.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InUse`](crate::Error::InUse) while the file is open anywhere;
+    /// [`Error::NothingToRepair`](crate::Error::NothingToRepair) when it holds nothing of a
+    /// ledger; what writing the new file meets. Nothing has changed then.
+    pub fn repair(
+        config: &DatabaseConfig,
+        options: RepairOptions,
+        progress: impl Fn(u32, u32),
+    ) -> Result<RepairReport> {
+        maintenance::repair(config, options, &progress)
     }
 
     /// Counts what the ledger holds.
