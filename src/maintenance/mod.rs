@@ -5,6 +5,8 @@ mod image;
 mod log_keeper;
 mod raw_file;
 mod repair;
+#[cfg(test)]
+mod repair_tests;
 pub mod salvage;
 mod salvage_file;
 mod swap;

@@ -92,14 +92,9 @@ pub(crate) fn repair(
     if !is_ledger(&findings, &tables) {
         return Err(Error::NothingToRepair { path });
     }
-    // The image's lock holds until the new file has the name.
-    let kept = match new {
-        Some(new) => Some(swap::swap(&path, new, kept)?),
-        None => None,
-    };
-    let report = RepairReport {
+    let mut report = RepairReport {
         dry_run: options.dry_run,
-        kept,
+        kept: None,
         tables,
         damaged_pages: findings.damaged_pages,
         has_schema: findings.has_schema,
@@ -108,7 +103,10 @@ pub(crate) fn repair(
         other_tables: findings.other_tables,
         migrations_left_out,
     };
-    drop(image);
+    if let Some(new) = new {
+        // The image's lock holds until the new file has the name.
+        report.kept = Some(swap::swap(&path, image, new, kept)?);
+    }
     Ok(report)
 }
 

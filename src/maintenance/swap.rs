@@ -7,10 +7,11 @@
 //! its log; [`unfinished`] finds that by the file that has both names, and the next repair reads
 //! the log by the name that it has kept.
 
-use super::raw_file::{beside, log_path};
+use super::image::Image;
+use super::raw_file::{Part, RawFile, beside, log_path};
 use crate::error::{Error, Result};
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// What stands between the name of a damaged file and the time of its repair.
@@ -18,6 +19,9 @@ const KEPT: &str = ".corrupt-";
 
 /// What a new file is called until it takes the name.
 const NEW: &str = ".repairing";
+
+/// How much is copied or compared at once.
+const COPY_BYTES: usize = 1 << 20;
 
 /// Files that belong to a database's own.
 const COMPANIONS: [&str; 2] = ["-wal", "-journal"];
@@ -75,9 +79,38 @@ pub(super) fn unfinished(database: &Path) -> Option<PathBuf> {
     kept.into_iter().rev().find(|kept| is_same(kept, database))
 }
 
-/// Says whether two names are one file; where names cannot share one, whether the bytes are the same.
+/// Says whether two names are one file or, where the file system knows no second names, a file
+/// and its copy.
+fn is_same(kept: &Path, database: &Path) -> bool {
+    if is_one_file(kept, database) {
+        return true;
+    }
+    let open = |path| RawFile::open(path, Part::Database).ok().flatten();
+    let (Some(left), Some(right)) = (open(kept), open(database)) else {
+        return false;
+    };
+    let length = left.length();
+    if length != right.length() {
+        return false;
+    }
+    let mut pieces = [vec![0; COPY_BYTES], vec![0; COPY_BYTES]];
+    let mut at = 0;
+    while at < length {
+        let part = usize::try_from(length - at).map_or(COPY_BYTES, |left| left.min(COPY_BYTES));
+        let [first, second] = &mut pieces;
+        if !left.read(at, &mut first[..part])
+            || !right.read(at, &mut second[..part])
+            || first[..part] != second[..part]
+        {
+            return false;
+        }
+        at += part as u64;
+    }
+    true
+}
+
 #[cfg(unix)]
-fn is_same(left: &Path, right: &Path) -> bool {
+fn is_one_file(left: &Path, right: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     match (fs::symlink_metadata(left), fs::metadata(right)) {
         (Ok(left), Ok(right)) => (left.dev(), left.ino()) == (right.dev(), right.ino()),
@@ -86,15 +119,8 @@ fn is_same(left: &Path, right: &Path) -> bool {
 }
 
 #[cfg(not(unix))]
-fn is_same(left: &Path, right: &Path) -> bool {
-    let read = |path: &Path| fs::File::open(path).ok();
-    match (read(left), read(right)) {
-        (Some(left), Some(right)) => left
-            .bytes()
-            .zip(right.bytes())
-            .all(|(left, right)| matches!((left, right), (Ok(left), Ok(right)) if left == right)),
-        _ => false,
-    }
+fn is_one_file(_: &Path, _: &Path) -> bool {
+    false
 }
 
 /// Puts the new file in the damaged one's place; returns the name that the damaged one has now.
@@ -104,29 +130,40 @@ fn is_same(left: &Path, right: &Path) -> bool {
 /// # Errors
 ///
 /// [`Error::FileAccess`]; the damaged file then has its name still.
-pub(super) fn swap(database: &Path, new: NewFile, kept: Option<PathBuf>) -> Result<PathBuf> {
+pub(super) fn swap(
+    database: &Path,
+    image: Image,
+    new: NewFile,
+    kept: Option<PathBuf>,
+) -> Result<PathBuf> {
     sync(new.path())?;
     let kept = match kept {
         Some(kept) => kept,
         None => {
             let kept = free_name(database);
-            keep(database, &kept)?;
+            keep(database, &kept, |kept| copy(&image.database, kept))?;
             kept
         }
     };
     for suffix in COMPANIONS {
         let (present, second) = (beside(database, suffix), beside(&kept, suffix));
         if present.exists() {
+            if is_one_file(&second, &present) {
+                continue;
+            }
             // One that came after an unfinished repair stands beside what that has kept.
             let second = if second.exists() {
                 beside(&free_name(database), suffix)
             } else {
                 second
             };
-            keep(&present, &second)?;
+            keep(&present, &second, |kept| fs::copy(&present, kept).map(drop))?;
         }
     }
     sync_folder(database)?;
+    // Only some systems let an open file lose its name.
+    #[cfg(not(unix))]
+    drop(image);
     for suffix in COMPANIONS {
         remove(&beside(database, suffix))?;
     }
@@ -138,16 +175,34 @@ pub(super) fn swap(database: &Path, new: NewFile, kept: Option<PathBuf>) -> Resu
 }
 
 /// Gives a file a second name; where the file system has no second names, a copy.
-fn keep(file: &Path, kept: &Path) -> Result<()> {
+fn keep(file: &Path, kept: &Path, copy: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
     match fs::hard_link(file, kept) {
         Ok(()) => Ok(()),
         Err(source) if source.kind() == ErrorKind::AlreadyExists => Err(access(kept, source)),
-        // A copy ends the locks that this process holds on the file as it closes it, which is why
-        // only a file system without links gets one: the caller has read all that it needs.
-        Err(_) => fs::copy(file, kept)
+        Err(_) => copy(kept)
             .map_err(|source| access(kept, source))
-            .and_then(|_| sync(kept)),
+            .and_then(|()| sync(kept)),
     }
+}
+
+/// Copies a locked file: opening it in any other way would drop its lock.
+fn copy(file: &RawFile, kept: &Path) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut target = options.open(kept)?;
+    let mut piece = vec![0; COPY_BYTES];
+    let (mut at, length) = (0, file.length());
+    while at < length {
+        let part = usize::try_from(length - at).map_or(COPY_BYTES, |left| left.min(COPY_BYTES));
+        if !file.read(at, &mut piece[..part]) {
+            return Err(std::io::Error::other("the damaged file could not be read"));
+        }
+        target.write_all(&piece[..part])?;
+        at += part as u64;
+    }
+    Ok(())
 }
 
 /// A name for what is kept, by the time, that nothing has yet.
@@ -219,5 +274,27 @@ fn access(path: &Path, source: std::io::Error) -> Error {
     Error::FileAccess {
         path: path.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_folder::TestFolder;
+
+    #[test]
+    fn a_copy_is_as_good_as_a_second_name() {
+        let folder = TestFolder::new();
+        let path = folder.path().join("a.db");
+        fs::write(&path, vec![7; 3 * COPY_BYTES + 5]).unwrap();
+        assert_eq!(unfinished(&path), None);
+        let kept = free_name(&path);
+        let file = RawFile::open(&path, Part::Database).unwrap().unwrap();
+        copy(&file, &kept).unwrap();
+        assert_eq!(unfinished(&path), Some(kept.clone()));
+        assert!(!is_one_file(&kept, &path));
+        fs::write(&path, vec![8; 3 * COPY_BYTES + 5]).unwrap();
+        assert_eq!(unfinished(&path), None);
+        assert_ne!(free_name(&path), kept);
     }
 }
