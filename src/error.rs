@@ -77,8 +77,35 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// The path's last part is a symbolic link, which nothing is written or read through.
+    #[error(
+        "{} is a symbolic link, and what it points to was left alone; give the path of a regular \
+         file",
+        path.display()
+    )]
+    SymbolicLink {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A file is where another should come to be.
+    #[error(
+        "{} is there already and is no database; allow `overwrite`, or give another path",
+        path.display()
+    )]
+    FileExists {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file is in use, or may be.
+    #[error("{} is in use: {problem}", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// What tells so, and what to do.
+        problem: String,
+    },
     /// The operating system refused to look at or create the file.
-    #[error("{} could not be used as the database file: {source}", path.display())]
+    #[error("{} could not be used: {source}", path.display())]
     FileAccess {
         /// The path.
         path: PathBuf,
@@ -285,7 +312,9 @@ impl Error {
             Self::InvalidData { .. } | Self::InvalidText { .. } => "DB_INVALID_DATA",
             Self::FileMissing { .. } => "DB_FILE_MISSING",
             Self::FolderMissing { .. } => "DB_FOLDER_MISSING",
-            Self::NotAFile { .. } => "DB_NOT_A_FILE",
+            Self::NotAFile { .. } | Self::SymbolicLink { .. } => "DB_NOT_A_FILE",
+            Self::FileExists { .. } => "DB_FILE_EXISTS",
+            Self::InUse { .. } => "DB_IN_USE",
             Self::FileAccess { .. } => "DB_FILE_ACCESS",
             Self::JournalMode { .. } => "DB_JOURNAL_MODE",
             Self::SchemaMissing => "DB_SCHEMA_MISSING",

@@ -50,6 +50,7 @@ mod migration;
 #[cfg(feature = "node")]
 mod node;
 mod page;
+mod private_file;
 mod record;
 mod record_row;
 mod sqlite_code;
