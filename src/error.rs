@@ -213,16 +213,6 @@ pub enum Error {
         /// The column, or `lastInsertRowid`.
         what: String,
     },
-    /// A damaged file is in use, so it cannot be replaced.
-    #[error(
-        "{} is open elsewhere, so it cannot be repaired now, and nothing was changed; \
-         disconnect() first, and stop the other processes that use it",
-        path.display()
-    )]
-    InUse {
-        /// The database file.
-        path: PathBuf,
-    },
     /// A damaged file holds nothing of a ledger.
     #[error(
         "nothing of a ledger could be found in {}, so it was left as it is; \
@@ -328,7 +318,6 @@ impl Error {
             Self::TransactionState(_) => "DB_TRANSACTION_STATE",
             Self::IteratorOpen => "DB_ITERATOR_OPEN",
             Self::IntegerRange { .. } => "DB_INTEGER_RANGE",
-            Self::InUse { .. } => "DB_IN_USE",
             Self::NothingToRepair { .. } => "DB_NOTHING_TO_REPAIR",
             Self::Internal(_) => "DB_INTERNAL",
         }

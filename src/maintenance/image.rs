@@ -147,23 +147,37 @@ impl Image {
             return self.log.page_bytes;
         }
         let length = self.database.length();
-        (9..=16)
+        // A size below the right one also sees what lies inside pages, a larger one only pages:
+        // the smallest of those that see well enough.
+        let shares: Vec<(u32, u64)> = (9..=16)
             .map(|power| 1_u32 << power)
-            .max_by_key(|bytes| {
-                let bytes = u64::from(*bytes);
-                let looked_at = (length / bytes).min(GUESS_PAGES);
-                let seen = (1..looked_at).filter(|index| {
-                    let mut start = [0; 8];
-                    self.database.read(index * bytes, &mut start)
-                        && matches!(start[0], 2 | 5 | 10 | 13)
-                        && start[7] <= 60
-                        && u64::from(u16::from_be_bytes([start[3], start[4]])) * 6 < bytes
-                });
-                // A size beyond the right one sees only every second page, one below it also
-                // what lies between: the share of its own decides, and then the size.
-                seen.count() as u64 * 1_000 / looked_at.max(2) * 100 + u64::from(bytes == 4096)
-            })
-            .unwrap_or(4096)
+            .map(|bytes| (bytes, self.share_of_pages(u64::from(bytes), length)))
+            .collect();
+        let best = shares.iter().map(|(_, share)| *share).max().unwrap_or(0);
+        let is_default_good = shares
+            .iter()
+            .any(|(bytes, share)| *bytes == 4096 && share * 4 >= best * 3);
+        let smallest = shares
+            .iter()
+            .find(|(_, share)| share * 4 >= best * 3)
+            .map(|(bytes, _)| *bytes);
+        match smallest {
+            Some(bytes) if !is_default_good || bytes < 4096 && best > 0 => bytes,
+            _ => 4096,
+        }
+    }
+
+    /// Of a thousand places where a page of this size would begin, how many look like one.
+    fn share_of_pages(&self, bytes: u64, length: u64) -> u64 {
+        let looked_at = (length / bytes).min(GUESS_PAGES);
+        let seen = (1..looked_at).filter(|index| {
+            let mut start = [0; 8];
+            self.database.read(index * bytes, &mut start)
+                && matches!(start[0], 2 | 5 | 10 | 13)
+                && start[7] <= 60
+                && u64::from(u16::from_be_bytes([start[3], start[4]])) * 6 < bytes
+        });
+        seen.count() as u64 * 1_000 / looked_at.max(2)
     }
 }
 

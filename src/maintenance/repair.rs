@@ -10,7 +10,8 @@ use super::swap::{self, NewFile};
 use crate::config::{DatabaseConfig, MEMORY_PATH};
 use crate::connection::{self, Role};
 use crate::error::{Error, Result};
-use crate::migration::initialize_v1;
+use crate::migration::{Migrator, initialize_v1};
+use rusqlite::Connection;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -78,7 +79,13 @@ pub(crate) fn repair(
     let kept = swap::unfinished(&path);
     let image = Image::open(&path, swap::kept_log(&path, kept.as_ref()).as_ref())?;
     if !image.is_locked && !options.dry_run {
-        return Err(Error::InUse { path });
+        return Err(Error::InUse {
+            path,
+            problem: "a connection of this or another process has it open, so it cannot be \
+                      repaired now, and nothing was changed; disconnect() first, and stop the \
+                      other processes"
+                .into(),
+        });
     }
     let new = if options.dry_run {
         None
@@ -129,17 +136,25 @@ fn missing(config: &DatabaseConfig, source: std::io::Error) -> Error {
     }
 }
 
-/// Where the trees of a ledger begin: as its schema is made, and as VACUUM leaves it.
+/// Where the trees of a ledger begin: by either way in which its schema is made, and as VACUUM
+/// leaves it.
 fn layouts() -> Result<Vec<Roots>> {
-    let connection = connection::open(&DatabaseConfig::new(MEMORY_PATH), Role::Blocking)?;
-    initialize_v1(&connection)?;
-    let mut layouts = vec![read_roots(&connection)?];
-    connection.execute_batch("VACUUM")?;
-    layouts.push(read_roots(&connection)?);
+    let mut layouts = Vec::new();
+    let makers: [fn(&Connection) -> Result<()>; 2] = [
+        |connection| Migrator::ledger().migrate(connection).map(drop),
+        initialize_v1,
+    ];
+    for make in makers {
+        let connection = connection::open(&DatabaseConfig::new(MEMORY_PATH), Role::Blocking)?;
+        make(&connection)?;
+        layouts.push(read_roots(&connection)?);
+        connection.execute_batch("VACUUM")?;
+        layouts.push(read_roots(&connection)?);
+    }
     Ok(layouts)
 }
 
-fn read_roots(connection: &rusqlite::Connection) -> Result<Roots> {
+fn read_roots(connection: &Connection) -> Result<Roots> {
     let mut statement =
         connection.prepare("SELECT name, rootpage FROM sqlite_schema WHERE rootpage > 0")?;
     let roots = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;

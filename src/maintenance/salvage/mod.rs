@@ -24,7 +24,7 @@ pub(crate) use self::shape::TABLES;
 use self::tree::{
     Account, Ranges, Standing, look_up, loose_rows, set_free_pages_aside, walk_index, walk_table,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// How a row was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,9 @@ pub fn salvage(pages: &impl Pages, layouts: &[Roots], sink: &mut impl Sink) -> F
     let roots = roots.unwrap_or_default();
     let total = pages.count();
     let mut lost = HashMap::new();
+    let mut known: HashMap<Table, Vec<Row>> = HashMap::new();
     for (done, table) in (1..).zip(TABLES) {
+        let samples = known.entry(table).or_default();
         let ranges = match roots.get(table.name()) {
             Some(root) => walk_table(
                 pages,
@@ -110,6 +112,9 @@ pub fn salvage(pages: &impl Pages, layouts: &[Roots], sink: &mut impl Sink) -> F
                 |values| table.holds(values),
                 |rowid, values| {
                     sink.row(table, rowid, &values, Source::Tree);
+                    if samples.len() < SAMPLES {
+                        samples.push((rowid, values));
+                    }
                 },
             ),
             None => Ranges::everything(),
@@ -119,16 +124,86 @@ pub fn salvage(pages: &impl Pages, layouts: &[Roots], sink: &mut impl Sink) -> F
     }
     walk_other_trees(pages, &roots, &mut account, &mut findings);
     if lost.values().any(|ranges| !ranges.is_empty()) {
-        scan(pages, &roots, &lost, &mut account, sink);
+        let indexes = Indexes {
+            pages,
+            roots: &roots,
+            known: &known,
+        };
+        scan(&indexes, &lost, &mut account, sink);
         for table in TABLES {
             if let Some(ranges) = lost.get(&table).filter(|ranges| !ranges.is_empty()) {
-                keep_keys(pages, &roots, table, ranges, sink);
+                keep_keys(&indexes, table, ranges, sink);
             }
         }
     }
     findings.damaged_pages = u32::try_from(account.damaged.len()).unwrap_or(u32::MAX);
     sink.progress(total, total);
     findings
+}
+
+/// Rows by which an index is recognized.
+const SAMPLES: usize = 24;
+
+/// A row with its rowid.
+type Row = (i64, Vec<Value>);
+
+/// The indexes, none of which is believed before it knows the rows that its table surely has:
+/// another tree may stand where it began.
+struct Indexes<'file, P> {
+    pages: &'file P,
+    roots: &'file Roots,
+    known: &'file HashMap<Table, Vec<Row>>,
+}
+
+impl<P: Pages> Indexes<'_, P> {
+    /// The root of an index that knows its table's rows.
+    fn trusted(&self, table: Table, index: Option<(&str, usize)>) -> Option<u32> {
+        let (name, column) = index?;
+        let root = *self.roots.get(name)?;
+        let mut present = 0;
+        for (rowid, values) in self.known.get(&table)? {
+            let Some(key) = values.get(column).and_then(Value::text) else {
+                continue;
+            };
+            match look_up(self.pages, Some(root), key, *rowid) {
+                Standing::Present => present += 1,
+                Standing::Absent => return None,
+                Standing::Unknown => {}
+            }
+        }
+        (present > 0).then_some(root)
+    }
+
+    /// The roots of all trusted indexes of a table, with the columns that they order.
+    fn witnesses(&self, table: Table) -> Vec<(u32, usize)> {
+        let [chats, kinds] = table.hint_indexes();
+        [table.key_index(), chats, kinds]
+            .into_iter()
+            .filter_map(|index| Some((self.trusted(table, index)?, index?.1)))
+            .collect()
+    }
+
+    /// The root of the key's index of a table of which no row is known: by the form of its keys.
+    fn of_hashes(&self) -> Option<u32> {
+        let (name, _) = Table::Hashes.key_index()?;
+        let root = *self.roots.get(name)?;
+        let is_hash =
+            |key: &str| key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let (mut entries, mut hashes) = (0_u64, 0_u64);
+        walk_index(self.pages, root, &mut Account::new(self.pages), |key, _| {
+            entries += 1;
+            hashes += u64::from(is_hash(key));
+        });
+        (entries > 0 && entries == hashes).then_some(root)
+    }
+
+    /// Reads all entries of an index.
+    fn each_entry(&self, root: Option<u32>, mut emit: impl FnMut(&str, i64)) {
+        if let Some(root) = root {
+            // Its pages are accounted for already; here they are read again.
+            walk_index(self.pages, root, &mut Account::new(self.pages), &mut emit);
+        }
+    }
 }
 
 /// Accounts for the pages of everything that is no table of ours.
@@ -164,14 +239,18 @@ fn walk_other_trees(
 }
 
 /// Reads every page that nothing has accounted for as a leaf.
-fn scan(
-    pages: &impl Pages,
-    roots: &Roots,
+fn scan<P: Pages>(
+    indexes: &Indexes<'_, P>,
     lost: &HashMap<Table, Ranges>,
     account: &mut Account,
     sink: &mut impl Sink,
 ) {
+    let pages = indexes.pages;
     set_free_pages_aside(pages, account);
+    let witnesses: HashMap<Table, Vec<(u32, usize)>> = TABLES
+        .into_iter()
+        .map(|table| (table, indexes.witnesses(table)))
+        .collect();
     let total = pages.count();
     for number in 2..=total {
         if number % 64 == 0 {
@@ -185,71 +264,67 @@ fn scan(
                 .get(&table)
                 .is_some_and(|ranges| ranges.contains(rowid))
                 && !sink.has(table, rowid);
-            if is_wanted && standing(pages, roots, table, rowid, &values) != Standing::Absent {
+            let witnesses = witnesses.get(&table).map_or(&[][..], Vec::as_slice);
+            if is_wanted && is_live(pages, witnesses, rowid, &values) {
                 sink.row(table, rowid, &values, Source::Scan);
             }
         }
     }
 }
 
-/// Asks the index of a row's key whether the row is there.
-fn standing(
-    pages: &impl Pages,
-    roots: &Roots,
-    table: Table,
-    rowid: i64,
-    values: &[Value],
-) -> Standing {
-    let root = table
-        .key_index()
-        .and_then(|index| roots.get(index))
-        .copied();
-    match values.get(table.key_column()).and_then(Value::text) {
-        Some(key) => look_up(pages, root, key, rowid),
-        None => Standing::Unknown,
-    }
+/// Says whether a row that no tree reaches was there, and not deleted: by the first index that
+/// knows. One that is known by none counts when there is none to ask, not when all those pages
+/// happen to be damaged.
+fn is_live(pages: &impl Pages, witnesses: &[(u32, usize)], rowid: i64, values: &[Value]) -> bool {
+    let verdict = witnesses.iter().find_map(|(root, column)| {
+        let key = values.get(*column).and_then(Value::text)?;
+        match look_up(pages, Some(*root), key, rowid) {
+            Standing::Present => Some(true),
+            Standing::Absent => Some(false),
+            Standing::Unknown => None,
+        }
+    });
+    verdict.unwrap_or(witnesses.is_empty())
 }
 
 /// Gives the entries of the key's index whose rows are lost.
-fn keep_keys(pages: &impl Pages, roots: &Roots, table: Table, lost: &Ranges, sink: &mut impl Sink) {
-    let entries =
-        |index: Option<&str>, wanted: Option<&HashSet<i64>>, sink: &mut dyn FnMut(&str, i64)| {
-            let Some(root) = index.and_then(|index| roots.get(index)) else {
-                return;
-            };
-            // Pages are accounted for already; here they are read again.
-            walk_index(pages, *root, &mut Account::new(pages), |key, rowid| {
-                if wanted.is_none_or(|wanted| wanted.contains(&rowid)) {
-                    sink(key, rowid);
-                }
-            });
-        };
+fn keep_keys<P: Pages>(
+    indexes: &Indexes<'_, P>,
+    table: Table,
+    lost: &Ranges,
+    sink: &mut impl Sink,
+) {
+    let has_rows = indexes
+        .known
+        .get(&table)
+        .is_some_and(|rows| !rows.is_empty());
+    let root = if table == Table::Hashes && !has_rows {
+        indexes.of_hashes()
+    } else {
+        indexes.trusted(table, table.key_index())
+    };
     let mut keys = Vec::new();
-    entries(table.key_index(), None, &mut |key, rowid| {
+    indexes.each_entry(root, |key, rowid| {
         if lost.contains(rowid) && !sink.has(table, rowid) {
             keys.push((rowid, key.to_owned()));
         }
     });
     keys.sort_unstable();
     keys.dedup_by_key(|(rowid, _)| *rowid);
-    let wanted: HashSet<i64> = keys.iter().map(|(rowid, _)| *rowid).collect();
-    let (chats, kinds) = match table {
-        Table::Hashes => (
-            Some("idx_file_hashes_chat_id"),
-            Some("idx_file_hashes_service"),
-        ),
-        Table::Sessions => (
-            Some("idx_upload_sessions_chat_id"),
-            Some("idx_upload_sessions_status"),
-        ),
-        _ => (None, None),
-    };
-    let mut hints: HashMap<i64, Hints> = HashMap::new();
-    entries(chats, Some(&wanted), &mut |key, rowid| {
-        hints.entry(rowid).or_default().chat_id = Some(key.to_owned());
+    let mut hints: HashMap<i64, Hints> = keys
+        .iter()
+        .map(|(rowid, _)| (*rowid, Hints::default()))
+        .collect();
+    let [chats, kinds] = table.hint_indexes();
+    indexes.each_entry(indexes.trusted(table, chats), |key, rowid| {
+        if let Some(hints) = hints.get_mut(&rowid) {
+            hints.chat_id = Some(key.to_owned());
+        }
     });
-    entries(kinds, Some(&wanted), &mut |key, rowid| {
-        hints.entry(rowid).or_default().kind = Some(key.to_owned());
+    indexes.each_entry(indexes.trusted(table, kinds), |key, rowid| {
+        if let Some(hints) = hints.get_mut(&rowid) {
+            hints.kind = Some(key.to_owned());
+        }
     });
     for (rowid, key) in keys {
         sink.key(

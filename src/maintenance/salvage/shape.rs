@@ -58,20 +58,30 @@ impl Table {
         }
     }
 
-    /// The index of the table's text key, and whether its entries alone are worth keeping.
-    pub(super) fn key_index(self) -> Option<&'static str> {
+    /// The index of the table's text key, and the column that it orders.
+    pub(super) fn key_index(self) -> Option<(&'static str, usize)> {
         match self {
-            Self::Sessions => Some("sqlite_autoindex_upload_sessions_1"),
-            Self::Hashes => Some("sqlite_autoindex_file_hashes_1"),
-            Self::Settings => Some("sqlite_autoindex_config_1"),
-            Self::Errors => Some("idx_upload_errors_session_id"),
+            Self::Sessions => Some(("sqlite_autoindex_upload_sessions_1", 0)),
+            Self::Hashes => Some(("sqlite_autoindex_file_hashes_1", 0)),
+            Self::Settings => Some(("sqlite_autoindex_config_1", 0)),
+            Self::Errors => Some(("idx_upload_errors_session_id", 1)),
             Self::Migrations => None,
         }
     }
 
-    /// The column that [`key_index`](Self::key_index) orders.
-    pub(super) fn key_column(self) -> usize {
-        usize::from(self == Self::Errors)
+    /// The indexes that know a row's chat, and its service or status.
+    pub(super) fn hint_indexes(self) -> [Option<(&'static str, usize)>; 2] {
+        match self {
+            Self::Hashes => [
+                Some(("idx_file_hashes_chat_id", 7)),
+                Some(("idx_file_hashes_service", 5)),
+            ],
+            Self::Sessions => [
+                Some(("idx_upload_sessions_chat_id", 1)),
+                Some(("idx_upload_sessions_status", 10)),
+            ],
+            _ => [None, None],
+        }
     }
 
     fn columns(self) -> &'static [Column] {
