@@ -70,7 +70,9 @@ pub mod parsers {
     pub use crate::maintenance::{salvage, wal_reader};
 }
 pub use error::{Error, Result};
-pub use maintenance::{RepairOptions, RepairReport, TableReport};
+pub use maintenance::{
+    Finding, IntegrityOptions, IntegrityReport, RepairOptions, RepairReport, Severity, TableReport,
+};
 pub use manager::{Connection, DatabaseManager};
 pub use migration::{Migration, Migrator, SCHEMA_VERSION, Step, StepFunction};
 pub use page::{Cursor, Page};

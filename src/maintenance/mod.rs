@@ -2,6 +2,10 @@
 //! run on any thread while the ledger is in use.
 
 mod image;
+mod integrity;
+mod integrity_rows;
+#[cfg(test)]
+mod integrity_tests;
 mod log_keeper;
 mod raw_file;
 mod repair;
@@ -14,6 +18,8 @@ mod upkeep;
 mod vacuum;
 pub mod wal_reader;
 
+pub use integrity::{Finding, IntegrityOptions, IntegrityReport, Severity};
+pub(crate) use integrity::{check, check_with};
 pub(crate) use log_keeper::{LogKeeper, close, log_bytes, look_at_log};
 pub(crate) use repair::repair;
 pub use repair::{RepairOptions, RepairReport};

@@ -4,7 +4,7 @@ use super::DatabaseManager;
 use crate::config::DatabaseConfig;
 use crate::error::Result;
 use crate::ledger::stats;
-use crate::maintenance::{self, RepairOptions, RepairReport};
+use crate::maintenance::{self, IntegrityOptions, IntegrityReport, RepairOptions, RepairReport};
 use crate::record::DatabaseStats;
 
 impl DatabaseManager {
@@ -24,6 +24,32 @@ impl DatabaseManager {
     /// SQLite's own.
     pub fn analyze(&self) -> Result<()> {
         maintenance::analyze_with(&self.connection)
+    }
+
+    /// Checks the ledger: its files, its structure and its rows. It changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own that say nothing about the file's soundness, such as a lock; damage is a
+    /// finding.
+    pub fn check_integrity(&self, options: IntegrityOptions) -> Result<IntegrityReport> {
+        if self.config.is_memory() {
+            maintenance::check_with(&self.connection, options)
+        } else {
+            maintenance::check(&self.config, options, || false)
+        }
+    }
+
+    /// As [`check_integrity`](Self::check_integrity), of a file that need not be openable.
+    ///
+    /// # Errors
+    ///
+    /// As [`check_integrity`](Self::check_integrity).
+    pub fn check_file(
+        config: &DatabaseConfig,
+        options: IntegrityOptions,
+    ) -> Result<IntegrityReport> {
+        maintenance::check(config, options, || false)
     }
 
     /// Gets the rows of a damaged file into a new one, which takes its place; the damaged one and
