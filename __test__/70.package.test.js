@@ -97,6 +97,7 @@ test('it holds what it needs and nothing else', () => {
     'package.json',
     'types/connection.d.ts',
     'types/record.d.ts',
+    'types/recovery.d.ts',
   ]);
   const manifest = JSON.parse(
     readFileSync(path.join(project, 'node_modules/@whatsapp-uploader/database/package.json'), 'utf8'),
