@@ -22,9 +22,11 @@ import type {
   UploadSessionChanges,
   UploadSessionDeltas,
 } from './types/record.js';
+import type { IntegrityOptions, IntegrityReport, RepairOptions, RepairReport } from './types/recovery.js';
 
 export * from './types/connection.js';
 export * from './types/record.js';
+export * from './types/recovery.js';
 
 // --- configuration ----------------------------------------------------------------------------
 
@@ -458,6 +460,24 @@ export class DatabaseManager {
    * });
    */
   transaction<T>(fn: () => T | Promise<T>, options?: CallOptions): Promise<T>;
+
+  /**
+   * Checks the file, its write-ahead log, its structure and its rows; changes nothing.
+   *
+   * Works whether or not the manager is connected, or could be. Damage is a finding, not an error.
+   * A database in memory must be connected and is checked on the event loop.
+   */
+  checkIntegrity(options?: IntegrityOptions): Promise<IntegrityReport>;
+
+  /**
+   * Gets the rows of a damaged file into a new one, verifies it and puts it in the old one's place,
+   * which is kept beside it with its log as `<path>.corrupt-<time>`.
+   *
+   * Rejects with `DB_IN_USE` while anybody has the file open, this manager included, unless
+   * `dry_run` is set; with `DB_NOTHING_TO_REPAIR` when the file holds nothing of a ledger. Nothing
+   * has changed then.
+   */
+  repair(options?: RepairOptions): Promise<RepairReport>;
 
   /**
    * Rebuilds the file without free pages, off the event loop (`:memory:`: on it).

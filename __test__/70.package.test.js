@@ -88,6 +88,7 @@ test('it holds what it needs and nothing else', () => {
     'lib/packer.js',
     'lib/progress.js',
     'lib/record.js',
+    'lib/recovery.js',
     'lib/rows.js',
     'lib/shape.js',
     'lib/statement.js',
@@ -97,6 +98,7 @@ test('it holds what it needs and nothing else', () => {
     'package.json',
     'types/connection.d.ts',
     'types/record.d.ts',
+    'types/recovery.d.ts',
   ]);
   const manifest = JSON.parse(
     readFileSync(path.join(project, 'node_modules/@whatsapp-uploader/database/package.json'), 'utf8'),

@@ -222,6 +222,16 @@ pub enum Error {
         /// The column, or `lastInsertRowid`.
         what: String,
     },
+    /// A damaged file holds nothing of a ledger.
+    #[error(
+        "nothing of a ledger could be found in {}, so it was left as it is; \
+         check that this is the right file, or restore a backup",
+        path.display()
+    )]
+    NothingToRepair {
+        /// The database file.
+        path: PathBuf,
+    },
     /// A defect of this package.
     #[error(
         "an internal error was caught ({0}); please report it. The database is untouched by it"
@@ -244,10 +254,16 @@ fn primary_advice(code: i32) -> &'static str {
         5 | 6 => "; another connection holds the lock, try again",
         8 => "; the database or its folder is read-only, check the permissions",
         10 => "; the disk or file system failed, check it and try again",
-        11 => "; the file is damaged, keep it and restore from a copy",
+        11 => {
+            "; the file is damaged: call repair() to get its rows into a new one, or restore a \
+             backup. It is never repaired, deleted or made anew by itself"
+        }
         13 => "; free some disk space and try again, nothing of this call was written",
         14 => "; check that the path, its folder and their permissions allow it",
-        26 => "; the file is not an SQLite database, check the path",
+        26 => {
+            "; either the path names another kind of file, so check it first, or its first page is \
+             damaged: then call repair() to get its rows into a new one, or restore a backup"
+        }
         _ => "",
     }
 }
@@ -312,6 +328,7 @@ impl Error {
             Self::TransactionState(_) => "DB_TRANSACTION_STATE",
             Self::IteratorOpen => "DB_ITERATOR_OPEN",
             Self::IntegerRange { .. } => "DB_INTEGER_RANGE",
+            Self::NothingToRepair { .. } => "DB_NOTHING_TO_REPAIR",
             Self::Internal(_) => "DB_INTERNAL",
         }
     }

@@ -199,6 +199,10 @@ async function signals(db: DatabaseManager, signal: AbortSignalLike) {
   await db.listConfig(options);
   expectType<number>()(await db.transaction(() => 7, options));
   await db.vacuum(options);
+  expectType<boolean>()((await db.checkIntegrity({ deep: true, max_ms: 5, ...options })).ok);
+  expectType<string | undefined>()((await db.repair({ dry_run: true, onProgress: ({ done }) => done })).kept);
+  // @ts-expect-error: no such option
+  await db.repair({ force: true });
   await db.analyze(options);
   await db.flush(options);
   await db.getStats(options);
