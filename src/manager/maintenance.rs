@@ -1,7 +1,7 @@
 //! Owns the manager's methods on the file as a whole.
 
 use super::DatabaseManager;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ledger::stats;
 use crate::maintenance::{self, Control};
 use crate::record::{BackupReport, CopyProgress, DatabaseStats, RestoreProgress, RestoreReport};
@@ -15,7 +15,7 @@ impl DatabaseManager {
     ///
     /// # Errors
     ///
-    /// [`Error::TransactionState`](crate::Error::TransactionState) inside a transaction; SQLite's own.
+    /// [`Error::TransactionState`] inside a transaction; SQLite's own.
     pub fn vacuum(&self) -> Result<()> {
         self.ledger(|connection| maintenance::vacuum_with(connection))
     }
@@ -56,13 +56,6 @@ impl DatabaseManager {
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// [`Error::FolderMissing`]: crate::Error::FolderMissing
-    /// [`Error::FileExists`]: crate::Error::FileExists
-    /// [`Error::InUse`]: crate::Error::InUse
-    /// [`Error::NotAFile`]: crate::Error::NotAFile
-    /// [`Error::SymbolicLink`]: crate::Error::SymbolicLink
-    /// [`Error::TransactionState`]: crate::Error::TransactionState
     pub fn backup(
         &self,
         path: impl AsRef<Path>,
@@ -90,7 +83,7 @@ impl DatabaseManager {
     ///
     /// [`Error::FileMissing`], [`Error::NotAFile`], [`Error::SymbolicLink`] of the path;
     /// `SQLITE_NOTADB`, `SQLITE_CORRUPT`, [`Error::SchemaTooNew`] or [`Error::NotRestorable`] of the
-    /// file; a lock of another connection; `SQLITE_INTERRUPT` when `watch` ended it. Then the ledger
+    /// file; [`Error::TransactionState`] inside a transaction; a lock of another connection; `SQLITE_INTERRUPT` when `watch` ended it. Then the ledger
     /// is as it was.
     ///
     /// ```
@@ -107,17 +100,16 @@ impl DatabaseManager {
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// [`Error::FileMissing`]: crate::Error::FileMissing
-    /// [`Error::NotAFile`]: crate::Error::NotAFile
-    /// [`Error::SymbolicLink`]: crate::Error::SymbolicLink
-    /// [`Error::SchemaTooNew`]: crate::Error::SchemaTooNew
-    /// [`Error::NotRestorable`]: crate::Error::NotRestorable
     pub fn restore(
         &self,
         path: impl AsRef<Path>,
         watch: impl FnMut(RestoreProgress) -> ControlFlow<()>,
     ) -> Result<RestoreReport> {
+        if !self.connection.is_autocommit() {
+            return Err(Error::TransactionState(
+                "a restore is not possible inside a transaction; end it first",
+            ));
+        }
         steered(watch, |control| {
             if self.config.is_memory() {
                 maintenance::restore_with(&self.connection, &self.config, path.as_ref(), control)
