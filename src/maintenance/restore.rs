@@ -77,11 +77,6 @@ pub(crate) fn restore_with(
     path: &Path,
     control: Steering<'_, '_>,
 ) -> Result<RestoreReport> {
-    if !live.is_autocommit() {
-        return Err(Error::TransactionState(
-            "a restore is not possible inside a transaction; end it first",
-        ));
-    }
     let path = require_source(path)?;
     require_writable(config)?;
     let fresh = connection::open(&DatabaseConfig::new(MEMORY_PATH), Role::Blocking)?;

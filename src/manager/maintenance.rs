@@ -2,7 +2,7 @@
 
 use super::DatabaseManager;
 use crate::config::DatabaseConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ledger::stats;
 use crate::maintenance::{
     self, Control, IntegrityOptions, IntegrityReport, RepairOptions, RepairReport,
@@ -59,13 +59,6 @@ impl DatabaseManager {
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// [`Error::FolderMissing`]: crate::Error::FolderMissing
-    /// [`Error::FileExists`]: crate::Error::FileExists
-    /// [`Error::InUse`]: crate::Error::InUse
-    /// [`Error::NotAFile`]: crate::Error::NotAFile
-    /// [`Error::SymbolicLink`]: crate::Error::SymbolicLink
-    /// [`Error::TransactionState`]: crate::Error::TransactionState
     pub fn backup(
         &self,
         path: impl AsRef<Path>,
@@ -93,7 +86,7 @@ impl DatabaseManager {
     ///
     /// [`Error::FileMissing`], [`Error::NotAFile`], [`Error::SymbolicLink`] of the path;
     /// `SQLITE_NOTADB`, `SQLITE_CORRUPT`, [`Error::SchemaTooNew`] or [`Error::NotRestorable`] of the
-    /// file; a lock of another connection; `SQLITE_INTERRUPT` when `watch` ended it. Then the ledger
+    /// file; [`Error::TransactionState`] inside a transaction; a lock of another connection; `SQLITE_INTERRUPT` when `watch` ended it. Then the ledger
     /// is as it was.
     ///
     /// ```
@@ -110,17 +103,16 @@ impl DatabaseManager {
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// [`Error::FileMissing`]: crate::Error::FileMissing
-    /// [`Error::NotAFile`]: crate::Error::NotAFile
-    /// [`Error::SymbolicLink`]: crate::Error::SymbolicLink
-    /// [`Error::SchemaTooNew`]: crate::Error::SchemaTooNew
-    /// [`Error::NotRestorable`]: crate::Error::NotRestorable
     pub fn restore(
         &self,
         path: impl AsRef<Path>,
         watch: impl FnMut(RestoreProgress) -> ControlFlow<()>,
     ) -> Result<RestoreReport> {
+        if !self.connection.is_autocommit() {
+            return Err(Error::TransactionState(
+                "a restore is not possible inside a transaction; end it first",
+            ));
+        }
         steered(watch, |control| {
             if self.config.is_memory() {
                 maintenance::restore_with(&self.connection, &self.config, path.as_ref(), control)

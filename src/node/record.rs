@@ -24,13 +24,3 @@ impl<T: Serialize> ToNapiValue for Record<T> {
         Ok(Env::from_raw(env).to_js_value(&record.0)?.raw())
     }
 }
-
-impl<T> TypeName for Record<T> {
-    fn type_name() -> &'static str {
-        "Object"
-    }
-
-    fn value_type() -> ValueType {
-        ValueType::Object
-    }
-}
