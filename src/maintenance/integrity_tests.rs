@@ -134,10 +134,6 @@ fn what_rows_should_not_hold_is_found() {
             ("timestamp", Severity::Fault),
         ),
         (
-            "UPDATE upload_sessions SET start_time = 1769860800000",
-            ("timestamp", Severity::Fault),
-        ),
-        (
             "UPDATE file_hashes SET hash = 'short'",
             ("hash", Severity::Remark),
         ),
