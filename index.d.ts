@@ -145,6 +145,40 @@ export interface CallOptions {
   signal?: AbortSignalLike | null;
 }
 
+/** How far the copy of a backup is. */
+export interface BackupProgress {
+  /** Pages copied; it goes back when a file without write-ahead logging was written to meanwhile. */
+  copied_pages: number;
+  /** All pages of the database. */
+  total_pages: number;
+}
+
+export interface BackupOptions extends CallOptions {
+  /**
+   * Called on the event loop now and then, and at the end, never after the promise has settled. What it
+   * throws stops the work, and is what the promise rejects with.
+   *
+   * @default none
+   */
+  onProgress?: ((progress: BackupProgress) => void) | undefined;
+  /**
+   * Whether a file at the path that is no database is replaced.
+   *
+   * @default false
+   */
+  overwrite?: boolean | undefined;
+}
+
+/** A backup that was made. */
+export interface BackupReport {
+  /** Its absolute path. */
+  path: string;
+  /** Its size. */
+  bytes: number;
+  /** Its pages. */
+  pages: number;
+}
+
 /** What became of one record of a batch; a rejection's reason is a {@link DatabaseError}. */
 export type BatchOutcome<T> = PromiseSettledResult<T>;
 
@@ -416,6 +450,27 @@ export class DatabaseManager {
    * @throws {DatabaseError} `DB_TRANSACTION_STATE` inside a transaction, `DB_ABORTED`
    */
   vacuum(options?: CallOptions): Promise<void>;
+  /**
+   * Copies the ledger into one file that only this user may read, while it is in use: all that was
+   * written before the call. Works on another thread (`:memory:`: at once, on the event loop).
+   *
+   * The copy is checked before it gets its name, in one step that the disk has when this resolves;
+   * a backup that was there is kept until then. The file needs no other beside it and opens on
+   * read-only media too (it is outside write-ahead logging until it is opened as a ledger). With
+   * `enableWAL`, no writer waits for it, and the log cannot be emptied meanwhile; without, the copy is
+   * made in slices, and keeps writers out only when they made it begin again too often.
+   *
+   * @param path where the backup is to be; its folder must exist, its last part may be no symbolic
+   * link. A database there that is not in use is replaced, anything else only with `overwrite`.
+   * @throws {DatabaseError} `DB_FILE_EXISTS`, `DB_IN_USE`, `DB_NOT_A_FILE`, `DB_FOLDER_MISSING` or
+   * `DB_FILE_ACCESS` of the path; `SQLITE_CORRUPT` when the ledger is damaged, `DB_ABORTED`,
+   * `DB_TRANSACTION_STATE` inside a transaction. Nothing is left of a copy that failed.
+   * @example
+   * await db.backup('/backups/ledger.db', {
+   *   onProgress: ({ copied_pages, total_pages }) => console.log(`${copied_pages} of ${total_pages}`),
+   * });
+   */
+  backup(path: string, options?: BackupOptions): Promise<BackupReport>;
   /**
    * Measures the indexes for the query planner, off the event loop (`:memory:`: on it).
    *

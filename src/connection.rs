@@ -65,6 +65,28 @@ pub(crate) fn open(config: &DatabaseConfig, role: Role) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Opens a file that nobody else knows yet, such as a copy under way, outside write-ahead logging.
+///
+/// Nothing of it is synced: whoever gives it its name does that once (`private_file.rs`).
+///
+/// # Errors
+///
+/// SQLite's own.
+pub(crate) fn open_private(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags)?;
+    apply_safety(&connection)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // The only user of the file: no shared memory is needed to leave the log.
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    connection.pragma_update(None, "journal_mode", "DELETE")?;
+    Ok(connection)
+}
+
 /// Says whether a file begins as a database does.
 ///
 /// It is read through SQLite's own file handle, for the locks that this process may have on it.

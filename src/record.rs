@@ -360,6 +360,27 @@ pub struct DatabaseStats {
     pub wal_size: i64,
 }
 
+/// How far a copy of a database is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CopyProgress {
+    /// Pages that are copied. It goes back when a file without write-ahead logging was written to
+    /// meanwhile, since the copy then begins again.
+    pub copied_pages: i64,
+    /// All pages of the database.
+    pub total_pages: i64,
+}
+
+/// What became of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackupReport {
+    /// The backup's absolute path.
+    pub path: String,
+    /// Its size, in bytes.
+    pub bytes: i64,
+    /// Its pages.
+    pub pages: i64,
+}
+
 /// Checks that a counter is an integer from 0 to [`MAX_SAFE_INTEGER`].
 pub(crate) fn check_counter(field: &str, value: i64) -> Result<i64> {
     if (0..=MAX_SAFE_INTEGER).contains(&value) {

@@ -142,7 +142,7 @@ fn what_rows_should_not_hold_is_found() {
             ("setting", Severity::Fault),
         ),
         (
-            "UPDATE config SET value = '1', key = '__whatsapp_uploader_last_vacuum'",
+            "UPDATE config SET value = '\"never\"', key = '__whatsapp_uploader_last_vacuum'",
             ("last_vacuum", Severity::Remark),
         ),
         (

@@ -1,12 +1,14 @@
 //! Owns work on the file as a whole, each kind through a connection of its own, so that it can
 //! run on any thread while the ledger is in use.
 
+mod backup;
 mod image;
 mod integrity;
 mod integrity_rows;
 #[cfg(test)]
 mod integrity_tests;
 mod log_keeper;
+mod page_copy;
 mod raw_file;
 mod repair;
 #[cfg(test)]
@@ -18,6 +20,7 @@ mod upkeep;
 mod vacuum;
 pub mod wal_reader;
 
+pub(crate) use backup::{Control, backup, backup_with};
 pub use integrity::{Finding, IntegrityOptions, IntegrityReport, Severity};
 pub(crate) use integrity::{check, check_with};
 pub(crate) use log_keeper::{LogKeeper, close, log_bytes, look_at_log};

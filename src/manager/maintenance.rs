@@ -4,8 +4,14 @@ use super::DatabaseManager;
 use crate::config::DatabaseConfig;
 use crate::error::Result;
 use crate::ledger::stats;
-use crate::maintenance::{self, IntegrityOptions, IntegrityReport, RepairOptions, RepairReport};
-use crate::record::DatabaseStats;
+use crate::maintenance::{
+    self, Control, IntegrityOptions, IntegrityReport, RepairOptions, RepairReport,
+};
+use crate::record::{BackupReport, CopyProgress, DatabaseStats};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 impl DatabaseManager {
     /// Rebuilds the file without free pages.
@@ -68,7 +74,56 @@ impl DatabaseManager {
         options: RepairOptions,
         progress: impl Fn(u32, u32),
     ) -> Result<RepairReport> {
-        maintenance::repair(config, options, &progress)
+        maintenance::repair(config, options, &progress, &|| false)
+    }
+
+    /// Copies the ledger into one file at `path` that only this user may read, while it is in use:
+    /// what is committed when it begins.
+    ///
+    /// The copy is checked before it gets its name, in one step that the disk has when this
+    /// returns; until then, a backup that is there already stays. Anything else that is there is
+    /// replaced only when `overwrite` says so. `watch` is told how far the copy is, and may end it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FolderMissing`], [`Error::FileExists`], [`Error::InUse`], [`Error::NotAFile`] or
+    /// [`Error::SymbolicLink`] of the path; [`Error::TransactionState`] when a transaction of a
+    /// database in memory is open; `SQLITE_CORRUPT` when the ledger is damaged;
+    /// `SQLITE_INTERRUPT` when `watch` ended it. Then nothing of the copy is left.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// # use whatsapp_uploader_database::{DatabaseConfig, DatabaseManager};
+    /// # fn main() -> whatsapp_uploader_database::Result<()> {
+    /// # let ledger = DatabaseManager::open(DatabaseConfig::new(":memory:"))?;
+    /// # ledger.initialize_schema()?;
+    /// let path = std::env::temp_dir().join(format!("ledger-{}.backup", std::process::id()));
+    /// let report = ledger.backup(&path, false, |_| ControlFlow::Continue(()))?;
+    /// assert!(report.bytes > 0);
+    /// # std::fs::remove_file(path).ok();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`Error::FolderMissing`]: crate::Error::FolderMissing
+    /// [`Error::FileExists`]: crate::Error::FileExists
+    /// [`Error::InUse`]: crate::Error::InUse
+    /// [`Error::NotAFile`]: crate::Error::NotAFile
+    /// [`Error::SymbolicLink`]: crate::Error::SymbolicLink
+    /// [`Error::TransactionState`]: crate::Error::TransactionState
+    pub fn backup(
+        &self,
+        path: impl AsRef<Path>,
+        overwrite: bool,
+        watch: impl FnMut(CopyProgress) -> ControlFlow<()>,
+    ) -> Result<BackupReport> {
+        steered(watch, |control| {
+            if self.config.is_memory() {
+                maintenance::backup_with(&self.connection, path.as_ref(), overwrite, control)
+            } else {
+                maintenance::backup(&self.config, path.as_ref(), overwrite, control)
+            }
+        })
     }
 
     /// Counts what the ledger holds.
@@ -84,4 +139,21 @@ impl DatabaseManager {
             })
         })
     }
+}
+
+/// Lets what is told of the progress end the work.
+fn steered<P, T>(
+    mut watch: impl FnMut(P) -> ControlFlow<()>,
+    work: impl FnOnce(&mut Control<'_, P>) -> Result<T>,
+) -> Result<T> {
+    let must_stop = Arc::new(AtomicBool::new(false));
+    let is_stopped = Arc::clone(&must_stop);
+    work(&mut Control {
+        must_stop: Arc::new(move || is_stopped.load(Ordering::Relaxed)),
+        report: &mut |progress| {
+            if watch(progress).is_break() {
+                must_stop.store(true, Ordering::Relaxed);
+            }
+        },
+    })
 }
