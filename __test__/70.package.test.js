@@ -86,7 +86,7 @@ test('it holds what it needs and nothing else', () => {
     'lib/migrator.js',
     'lib/native.js',
     'lib/packer.js',
-  'lib/progress.js',
+    'lib/progress.js',
     'lib/record.js',
     'lib/recovery.js',
     'lib/rows.js',
