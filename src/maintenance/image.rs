@@ -6,6 +6,7 @@ use super::salvage::Pages;
 use super::wal_reader::{LogContents, is_page_size, read_log};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What every SQLite file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -14,7 +15,10 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const GUESS_PAGES: u64 = 200;
 
 /// How often a log that begins again while it is read is read anew.
-const LOG_ATTEMPTS: usize = 3;
+const LOG_ATTEMPTS: usize = 5;
+
+/// How long to wait before that.
+const LOG_PAUSE: Duration = Duration::from_millis(2);
 
 /// The fields of the header that matter here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +123,7 @@ impl Image {
         let Some(log_file) = &self.log_file else {
             return;
         };
+        let mut broken_before = None;
         for _ in 0..LOG_ATTEMPTS {
             // Before the walk: frames that come after it are not asked for.
             let in_use = (!self.is_locked)
@@ -128,16 +133,40 @@ impl Image {
             let read = |at, buffer: &mut [u8]| log_file.read(at, buffer);
             self.log = read_log(length, known, read);
             self.log_bytes = length;
-            self.frames_in_use = in_use;
             let mut salts = [0; 8];
             let is_same = length < 32
                 || (log_file.read(16, &mut salts)
                     && salts[..4] == self.log.salts.0.to_be_bytes()
                     && salts[4..] == self.log.salts.1.to_be_bytes());
-            if is_same {
+            self.frames_in_use = in_use
+                .filter(|(_, of_round)| *of_round == salts)
+                .map(|(frames, _)| frames);
+            // A frame that was being written while it was read is whole the next time.
+            let is_settled = self.is_locked
+                || self.log.lost_frames == 0
+                || broken_before == Some(self.log.broken_frame);
+            if is_same && is_settled {
                 return;
             }
+            broken_before = Some(self.log.broken_frame);
+            std::thread::sleep(LOG_PAUSE);
         }
+        // The log of a busy writer never stood still, so nothing can be said against it.
+        if broken_before != Some(self.log.broken_frame) || self.frames_in_use.is_none() {
+            self.log.lost_frames = 0;
+            self.log.broken_frame = None;
+        }
+    }
+
+    /// Compares the file's bytes with what its header counts, both read now.
+    pub(super) fn size_and_expected(&self) -> Option<(u64, u64)> {
+        let mut start = [0; 100];
+        if !self.database.read(0, &mut start) {
+            return None;
+        }
+        let header = Header::parse(&start)?;
+        let expected = u64::from(header.pages?) * u64::from(header.page_bytes);
+        Some((self.database.length(), expected))
     }
 
     /// Finds the size of the pages of a file without a header: by the log's, or the one by which
