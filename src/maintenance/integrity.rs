@@ -196,10 +196,19 @@ impl Clock {
 
 /// Takes an error that means damage for a finding; hands on every other.
 fn damage(error: Error, findings: &mut Findings) -> Result<()> {
-    match error.errno().map(|code| code & 0xff) {
-        // Only these two: a lock, a full disk or a failing one says nothing about the file.
-        Some(rusqlite::ffi::SQLITE_CORRUPT | rusqlite::ffi::SQLITE_NOTADB) => {
+    use rusqlite::ffi::{SQLITE_CORRUPT, SQLITE_ERROR, SQLITE_NOTADB};
+    let primary = error.errno().map(|code| code & 0xff);
+    // A lock, a full disk or a failing one says nothing about the file. Our own SQL is sound: what
+    // it cannot run on, or read, is what has become of the schema or of a column.
+    let is_unreadable = matches!(error, Error::Internal(_) | Error::InvalidText { .. });
+    match primary {
+        Some(SQLITE_CORRUPT | SQLITE_NOTADB | SQLITE_ERROR) => {
             findings.add(Severity::Fault, "unreadable", None, None, error.to_string());
+            Ok(())
+        }
+        None if is_unreadable => {
+            let message = "a column holds what its type cannot be".to_owned();
+            findings.add(Severity::Fault, "unreadable", None, None, message);
             Ok(())
         }
         _ => Err(error),

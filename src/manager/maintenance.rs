@@ -18,7 +18,8 @@ impl DatabaseManager {
     ///
     /// # Errors
     ///
-    /// [`Error::TransactionState`] inside a transaction; SQLite's own.
+    /// [`Error::TransactionState`](crate::Error::TransactionState) inside a transaction; SQLite's
+    /// own.
     pub fn vacuum(&self) -> Result<()> {
         self.ledger(|connection| maintenance::vacuum_with(connection))
     }
