@@ -1,10 +1,13 @@
 //! Owns a database as it stands in its files: the pages of the file, with the log's committed
 //! ones over them.
 
-use super::raw_file::{Part, RawFile};
+use super::journal_reader::{JournalContents, read_journal};
+use super::raw_file::{Part, RawFile, beside};
 use super::salvage::Pages;
 use super::wal_reader::{LogContents, is_page_size, read_log};
 use crate::error::{Error, Result};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -71,6 +74,8 @@ pub(super) struct Image {
     page_bytes: u32,
     pages: u32,
     pub(super) is_locked: bool,
+    /// A journal that its process left behind.
+    journal: Option<(File, JournalContents)>,
 }
 
 impl Image {
@@ -102,6 +107,7 @@ impl Image {
             page_bytes: 0,
             pages: 0,
             is_locked,
+            journal: None,
         };
         image.read_log(known);
         image.page_bytes = known.unwrap_or_else(|| image.guess_page_bytes());
@@ -116,7 +122,26 @@ impl Image {
             // What a commit has cut off the file's end is no part of it.
             image.pages = image.log.database_pages.min(image.pages);
         }
+        image.open_journal(path, log_of);
         Ok(image)
+    }
+
+    /// Reads the journal of a transaction that never ended; one of a process that lives is its own.
+    fn open_journal(&mut self, path: &Path, log_of: Option<&PathBuf>) {
+        if !self.is_locked || self.log.committed_frames > 0 {
+            return;
+        }
+        // A journal's file carries no locks, so it may be opened in any way.
+        let own = File::open(beside(path, "-journal")).ok();
+        let kept = || File::open(beside(log_of?, "-journal")).ok();
+        let Some(file) = own.or_else(kept) else {
+            return;
+        };
+        let contents = read_journal(self.page_bytes, |at, buffer| read_at(&file, at, buffer));
+        if let Some(pages) = contents.database_pages {
+            self.pages = self.pages.min(pages);
+            self.journal = Some((file, contents));
+        }
     }
 
     fn read_log(&mut self, known: Option<u32>) {
@@ -210,6 +235,12 @@ impl Image {
     }
 }
 
+fn read_at(mut file: &File, at: u64, buffer: &mut [u8]) -> bool {
+    file.seek(SeekFrom::Start(at))
+        .and_then(|_| file.read_exact(buffer))
+        .is_ok()
+}
+
 impl Pages for Image {
     fn page_bytes(&self) -> usize {
         self.page_bytes as usize
@@ -224,6 +255,11 @@ impl Pages for Image {
     }
 
     fn read(&self, number: u32, buffer: &mut [u8]) -> bool {
+        if let Some((file, contents)) = &self.journal
+            && let Some(at) = contents.pages.get(&number)
+        {
+            return read_at(file, *at, buffer);
+        }
         match (self.log.pages.get(&number), &self.log_file) {
             (Some(at), Some(log_file)) if self.log.page_bytes == self.page_bytes => {
                 log_file.read(*at, buffer)

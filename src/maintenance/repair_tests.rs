@@ -288,6 +288,33 @@ fn what_is_in_the_log_counts_up_to_its_last_valid_commit() {
 }
 
 #[test]
+fn a_transaction_that_a_journal_undoes_is_no_part_of_it() {
+    let folder = TestFolder::new();
+    let config = DatabaseConfig {
+        enable_wal: false,
+        ..folder.config()
+    };
+    let before = fill(&config, 2_000);
+    let ledger = DatabaseManager::open(config.clone()).unwrap();
+    ledger
+        .connection()
+        .execute_batch(
+            "PRAGMA cache_size = 5; BEGIN; UPDATE file_hashes SET chat_id = 'changed';
+             DELETE FROM file_hashes WHERE rowid % 2 = 0",
+        )
+        .unwrap();
+    let copy = DatabaseConfig::new(folder.path().join("copy.db"));
+    fs::copy(&config.path, &copy.path).unwrap();
+    let journal = fs::read(beside(&config.path, "-journal")).unwrap();
+    fs::write(beside(&copy.path, "-journal"), &journal).unwrap();
+    let (share, report) = repaired(&copy, &before);
+    assert!((share - 1.0).abs() < f64::EPSILON, "{share} {report:?}");
+    let kept = report.kept.unwrap();
+    assert_eq!(fs::read(beside(&kept, "-journal")).unwrap(), journal);
+    assert!(!beside(&copy.path, "-journal").exists());
+}
+
+#[test]
 fn a_repair_that_died_before_its_last_step_is_taken_up() {
     let folder = TestFolder::new();
     let config = folder.config();
