@@ -179,6 +179,41 @@ export interface BackupReport {
   pages: number;
 }
 
+/** How far a restore is. */
+export interface RestoreProgress {
+  /** `reading` the file's rows, `keeping` what the ledger holds, `writing` into it. */
+  phase: 'reading' | 'keeping' | 'writing';
+  /** Rows that are read, or pages that are kept or written. */
+  done: number;
+  /** All of them. */
+  total: number;
+}
+
+export interface RestoreOptions extends CallOptions {
+  /**
+   * Called on the event loop now and then, and at the end, never after the promise has settled. What it
+   * throws stops the work, unless it is written already, and is what the promise rejects with.
+   *
+   * @default none
+   */
+  onProgress?: ((progress: RestoreProgress) => void) | undefined;
+}
+
+/** What became of a table's rows. */
+export interface RestoredRows {
+  /** Those that are in the ledger now. */
+  restored: number;
+  /** Those that the ledger's rules do not accept: they are only in the file that was restored from. */
+  skipped: number;
+}
+
+/** A restore that was made. */
+export interface RestoreReport {
+  /** Where what the ledger held before is kept; absent for `:memory:`. */
+  kept?: string;
+  tables: Record<'upload_sessions' | 'file_hashes' | 'upload_errors' | 'config', RestoredRows>;
+}
+
 /** What became of one record of a batch; a rejection's reason is a {@link DatabaseError}. */
 export type BatchOutcome<T> = PromiseSettledResult<T>;
 
@@ -471,6 +506,25 @@ export class DatabaseManager {
    * });
    */
   backup(path: string, options?: BackupOptions): Promise<BackupReport>;
+  /**
+   * Replaces all that the ledger holds with the rows of a backup, as one transaction that other
+   * processes see like any commit. Works on another thread (`:memory:`: at once, on the event loop).
+   *
+   * The file is not trusted: rows that the ledger's rules accept are copied into the schema that this
+   * version makes; no view, trigger, index or other table of the file is run or kept, and none of the
+   * ledger's own file either. What the ledger held until now is first kept beside it, whole, as
+   * `<path>.before-restore-<time>`; nobody can write between the two. Calls made before this one end
+   * first, calls made after it wait for it.
+   *
+   * @throws {DatabaseError} `DB_FILE_MISSING`, `DB_NOT_A_FILE` or `DB_INVALID_ARGUMENT` of the path;
+   * `SQLITE_NOTADB`, `SQLITE_CORRUPT`, `DB_SCHEMA_TOO_NEW`, `DB_NOT_RESTORABLE` of the file;
+   * `SQLITE_BUSY` behind another connection's lock, `DB_ABORTED`, `DB_TRANSACTION_STATE` inside a
+   * transaction. Then the ledger is as it was.
+   * @example
+   * const { kept, tables } = await db.restore('/backups/ledger.db');
+   * console.log(`${tables.file_hashes.restored} files are back; what was there is in ${kept}`);
+   */
+  restore(path: string, options?: RestoreOptions): Promise<RestoreReport>;
   /**
    * Measures the indexes for the query planner, off the event loop (`:memory:`: on it).
    *

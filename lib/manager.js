@@ -381,6 +381,21 @@ class DatabaseManager extends EventEmitter {
     });
   }
 
+  /**
+   * @param {string} file
+   * @param {import('../index').RestoreOptions} [options]
+   * @returns {Promise<import('../index').RestoreReport>}
+   */
+  restore(file, options) {
+    return attempt(() => {
+      const [onProgress, signal] = readFields('restore', 'options', options ?? {}, FIELDS.restoreOptions);
+      const watch = new ProgressWatch('restore', onProgress, (phase, done, total) => ({ phase, done, total }));
+      const { progress, interruption } = watch;
+      const run = (/** @type {Ledger} */ ledger) => ledger.restore(file, progress, interruption);
+      return watch.follow(this.#calls.job('restore', run, { signal: /** @type {any} */ (signal) }, interruption));
+    });
+  }
+
   /** @param {CallOptions} [options] */
   getStats(options) {
     const read = (/** @type {Ledger} */ ledger) => {

@@ -78,8 +78,9 @@ pub use migration::{Migration, Migrator, SCHEMA_VERSION, Step, StepFunction};
 pub use page::{Cursor, Page};
 pub use record::{
     Added, BackupReport, ConfigRecord, CopyProgress, DatabaseStats, FileHash, MAX_SAFE_INTEGER,
-    NewFileHash, NewSession, NewUploadError, OnConflict, SchemaVersion, SessionChanges,
-    SessionDeltas, SessionStatus, UploadError, UploadService, UploadSession,
+    NewFileHash, NewSession, NewUploadError, OnConflict, RestorePhase, RestoreProgress,
+    RestoreReport, RestoredRows, RestoredTables, SchemaVersion, SessionChanges, SessionDeltas,
+    SessionStatus, UploadError, UploadService, UploadSession,
 };
 /// The SQLite binding that [`Connection::handle`] hands out, in the version this crate uses.
 pub use rusqlite;

@@ -10,7 +10,7 @@ use crate::timestamp;
 use rusqlite::OptionalExtension;
 
 /// The columns in the order in which every statement here reads them.
-const TABLE: &Table = &Table {
+pub(super) const TABLE: &Table = &Table {
     name: "upload_errors",
     columns: &[
         Column("id", Meaning::Counter),

@@ -5,8 +5,8 @@
 //! keep writers out, so the copy is made in slices with pauses, begins again when somebody wrote
 //! between two of them, and holds its lock only when that happened too often.
 //!
-//! The copy is of pages, not of rows (`VACUUM INTO`): half the time, progress that is known, and
-//! a damaged page comes along to be found by the check instead of ending the work half-way.
+//! The copy is of pages, not of rows (`VACUUM INTO`): its progress is known, it can stop between two
+//! slices, and a restore can keep a damaged file so, as it is.
 
 use super::page_copy::PageCopy;
 use crate::config::DatabaseConfig;
@@ -193,7 +193,7 @@ fn copy_in_slices(
 
 /// Tries again while a lock is in the way, more often than SQLite would: without write-ahead logging
 /// a busy writer leaves the file free for moments only.
-fn patiently<P, T>(
+pub(super) fn patiently<P, T>(
     patience: Duration,
     control: &mut Control<'_, P>,
     mut attempt: impl FnMut(&mut Control<'_, P>) -> Result<T>,

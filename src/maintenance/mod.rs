@@ -2,6 +2,7 @@
 //! run on any thread while the ledger is in use.
 
 mod backup;
+mod copy;
 mod image;
 mod integrity;
 mod integrity_rows;
@@ -14,6 +15,7 @@ mod raw_file;
 mod repair;
 #[cfg(test)]
 mod repair_tests;
+mod restore;
 pub mod salvage;
 mod salvage_file;
 mod swap;
@@ -27,6 +29,7 @@ pub(crate) use integrity::{check, check_with};
 pub(crate) use log_keeper::{LogKeeper, close, log_bytes, look_at_log};
 pub(crate) use repair::repair;
 pub use repair::{RepairOptions, RepairReport};
+pub(crate) use restore::{restore, restore_with};
 pub use salvage_file::TableReport;
 pub(crate) use upkeep::Upkeep;
 pub(crate) use vacuum::{analyze, analyze_with, vacuum, vacuum_with};

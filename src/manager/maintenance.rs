@@ -2,12 +2,12 @@
 
 use super::DatabaseManager;
 use crate::config::DatabaseConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ledger::stats;
 use crate::maintenance::{
     self, Control, IntegrityOptions, IntegrityReport, RepairOptions, RepairReport,
 };
-use crate::record::{BackupReport, CopyProgress, DatabaseStats};
+use crate::record::{BackupReport, CopyProgress, DatabaseStats, RestoreProgress, RestoreReport};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -105,13 +105,6 @@ impl DatabaseManager {
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// [`Error::FolderMissing`]: crate::Error::FolderMissing
-    /// [`Error::FileExists`]: crate::Error::FileExists
-    /// [`Error::InUse`]: crate::Error::InUse
-    /// [`Error::NotAFile`]: crate::Error::NotAFile
-    /// [`Error::SymbolicLink`]: crate::Error::SymbolicLink
-    /// [`Error::TransactionState`]: crate::Error::TransactionState
     pub fn backup(
         &self,
         path: impl AsRef<Path>,
@@ -123,6 +116,54 @@ impl DatabaseManager {
                 maintenance::backup_with(&self.connection, path.as_ref(), overwrite, control)
             } else {
                 maintenance::backup(&self.config, path.as_ref(), overwrite, control)
+            }
+        })
+    }
+
+    /// Replaces all that the ledger holds with the rows of a backup, as one transaction that other
+    /// processes see like any commit.
+    ///
+    /// The file is not trusted: rows that the ledger's rules accept are copied into the schema that
+    /// this version makes; no view, trigger, index or other table of the file is run or kept, and
+    /// none of the ledger's file either. What the ledger held until now is first kept beside it, as
+    /// `<path>.before-restore-<time>`. `watch` is told how far it is, and may end it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FileMissing`], [`Error::NotAFile`], [`Error::SymbolicLink`] of the path;
+    /// `SQLITE_NOTADB`, `SQLITE_CORRUPT`, [`Error::SchemaTooNew`] or [`Error::NotRestorable`] of the
+    /// file; [`Error::TransactionState`] inside a transaction; a lock of another connection; `SQLITE_INTERRUPT` when `watch` ended it. Then the ledger
+    /// is as it was.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// # use whatsapp_uploader_database::{DatabaseConfig, DatabaseManager};
+    /// # fn main() -> whatsapp_uploader_database::Result<()> {
+    /// # let ledger = DatabaseManager::open(DatabaseConfig::new(":memory:"))?;
+    /// # ledger.initialize_schema()?;
+    /// # let path = std::env::temp_dir().join(format!("restore-{}.backup", std::process::id()));
+    /// # ledger.backup(&path, false, |_| ControlFlow::Continue(()))?;
+    /// let report = ledger.restore(&path, |_| ControlFlow::Continue(()))?;
+    /// assert_eq!(report.tables.file_hashes.skipped, 0);
+    /// # std::fs::remove_file(path).ok();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn restore(
+        &self,
+        path: impl AsRef<Path>,
+        watch: impl FnMut(RestoreProgress) -> ControlFlow<()>,
+    ) -> Result<RestoreReport> {
+        if !self.connection.is_autocommit() {
+            return Err(Error::TransactionState(
+                "a restore is not possible inside a transaction; end it first",
+            ));
+        }
+        steered(watch, |control| {
+            if self.config.is_memory() {
+                maintenance::restore_with(&self.connection, &self.config, path.as_ref(), control)
+            } else {
+                maintenance::restore(&self.config, path.as_ref(), control)
             }
         })
     }

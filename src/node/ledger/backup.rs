@@ -9,7 +9,7 @@ use crate::node::progress::Progress;
 use crate::node::record::Record;
 use crate::node::task::Job;
 use crate::node::value::Argument;
-use crate::record::{BackupReport, CopyProgress};
+use crate::record::{BackupReport, CopyProgress, RestoreProgress, RestoreReport};
 use napi::Env;
 use napi::bindgen_prelude::{AsyncTask, Unknown};
 use napi_derive::napi;
@@ -66,6 +66,49 @@ impl Ledger {
                 report: &mut report,
             };
             maintenance::backup(&config, &path, overwrite, &mut control).map(Record)
+        }))
+    }
+
+    /// Brings back what a backup holds, off the event loop (a database in memory: on it).
+    #[napi(ts_return_type = "Promise<import('./index').RestoreReport>")]
+    pub fn restore(
+        &self,
+        env: &Env,
+        path: Unknown<'_>,
+        progress: &Progress,
+        interruption: &Interruption,
+    ) -> napi::Result<AsyncTask<Job<Record<RestoreReport>>>> {
+        let path = call(env, "restore", || read_path(path))?;
+        let (progress, must_stop) = (progress.clone(), Arc::new(interruption.question()));
+        let mut report = move |RestoreProgress { phase, done, total }: RestoreProgress| {
+            progress.note(phase.as_str(), done, total);
+        };
+        if self.config.is_memory() {
+            let mut control = Control {
+                must_stop,
+                report: &mut report,
+            };
+            let report = self.run(env, "restore", |manager| {
+                let connection = manager.connection();
+                Ok(maintenance::restore_with(
+                    connection,
+                    &self.config,
+                    &path,
+                    &mut control,
+                )?)
+            })?;
+            return Ok(Job::start("restore", move || Ok(Record(report))));
+        }
+        let (config, file) = (self.config.clone(), Arc::clone(&self.file));
+        Ok(Job::start("restore", move || {
+            let mut control = Control {
+                must_stop,
+                report: &mut report,
+            };
+            let outcome = maintenance::restore(&config, &path, &mut control);
+            // Snapshots that handles of this process hold hide it.
+            file.count_commit();
+            outcome.map(Record)
         }))
     }
 }
