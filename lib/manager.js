@@ -339,6 +339,28 @@ class DatabaseManager extends EventEmitter {
     return this.#calls.job('analyze', (ledger) => ledger.analyze(interruption), options, interruption);
   }
 
+  /** @param {import('../index').IntegrityOptions} [options] */
+  checkIntegrity(options) {
+    return attempt(() => {
+      const names = ['deep', 'max_ms', 'signal'];
+      const [deep, maxMs, signal] = readFields('checkIntegrity', 'options', options ?? {}, names);
+      return this.#calls.checkIntegrity(
+        readFlag('checkIntegrity', 'deep', deep),
+        readMilliseconds('checkIntegrity', 'max_ms', maxMs),
+        checkSignal('checkIntegrity', signal),
+      );
+    });
+  }
+
+  /** @param {import('../index').RepairOptions} [options] */
+  repair(options) {
+    return attempt(() => {
+      const [dryRun, onProgress] = readFields('repair', 'options', options ?? {}, ['dry_run', 'onProgress']);
+      const watch = new ProgressWatch('repair', onProgress, (_, done, total) => ({ done, total }));
+      return watch.follow(this.#calls.repair(readFlag('repair', 'dry_run', dryRun), watch));
+    });
+  }
+
   /**
    * @param {string} file
    * @param {import('../index').BackupOptions} [options]
@@ -371,30 +393,6 @@ class DatabaseManager extends EventEmitter {
       const { progress, interruption } = watch;
       const run = (/** @type {Ledger} */ ledger) => ledger.restore(file, progress, interruption);
       return watch.follow(this.#calls.job('restore', run, { signal: /** @type {any} */ (signal) }, interruption));
-    });
-  }
-
-  /** @param {import('../index').IntegrityOptions} [options] */
-  checkIntegrity(options) {
-    return attempt(() => {
-      const names = ['deep', 'max_ms', 'signal'];
-      const [deep, maxMs, signal] = readFields('checkIntegrity', 'options', options ?? {}, names);
-      return this.#calls.checkIntegrity(
-        readFlag('checkIntegrity', 'deep', deep),
-        readMilliseconds('checkIntegrity', 'max_ms', maxMs),
-        checkSignal('checkIntegrity', signal),
-      );
-    });
-  }
-
-  /** @param {import('../index').RepairOptions} [options] */
-  repair(options) {
-    return attempt(() => {
-      const [dryRun, onProgress] = readFields('repair', 'options', options ?? {}, ['dry_run', 'onProgress']);
-      if (onProgress !== undefined && onProgress !== null && typeof onProgress !== 'function') {
-        throw invalidArgument('repair', 'onProgress', `must be a function, not ${kindOf(onProgress)}`);
-      }
-      return this.#calls.repair(readFlag('repair', 'dry_run', dryRun), /** @type {any} */ (onProgress ?? undefined));
     });
   }
 

@@ -1,10 +1,12 @@
-/** The options and reports of checking and repairing a ledger. */
+// The options and reports of checking and repairing a ledger.
+
+import type { CallOptions } from '../index.js';
 
 /** A table of schema version 1. */
 export type LedgerTable = 'upload_sessions' | 'file_hashes' | 'upload_errors' | 'config' | 'schema_migrations';
 
-/** The options of `checkIntegrity`. */
-export interface IntegrityOptions {
+/** The options of `checkIntegrity`, which its signal stops. */
+export interface IntegrityOptions extends CallOptions {
   /** Whether every index is compared with its table, too. @default false */
   deep?: boolean | undefined;
   /**
@@ -13,8 +15,6 @@ export interface IntegrityOptions {
    * @default no end
    */
   max_ms?: number | undefined;
-  /** Stops the check. */
-  signal?: AbortSignal | undefined;
 }
 
 /**
