@@ -75,7 +75,7 @@ impl Cause {
     ];
 
     /// What SQLite's own layer for Unix answers when the system fails so; none where it cannot.
-    fn code(self, class: Class) -> Option<i32> {
+    pub fn code(self, class: Class) -> Option<i32> {
         Some(match (self, class) {
             (Self::DiskFull | Self::ShortWrite, Class::Write) => ffi::SQLITE_FULL,
             (Self::DiskFull, Class::MapMemory) => ffi::SQLITE_IOERR_SHMSIZE,
@@ -154,6 +154,8 @@ pub struct Disk {
     pub memories: HashMap<Inode, SharedMemory>,
     next_inode: Inode,
     journal: Option<Vec<Operation>>,
+    /// The classes of the operations that could have failed.
+    trace: Option<Vec<Class>>,
     fault: Option<Fault>,
     failing: Option<Class>,
     /// How many operations could have failed since the last [`arm`](Self::arm).
@@ -238,6 +240,15 @@ impl Disk {
         }
     }
 
+    /// Begins to write down the class of each operation.
+    pub fn trace(&mut self) {
+        self.trace = Some(Vec::new());
+    }
+
+    pub fn take_trace(&mut self) -> Vec<Class> {
+        self.trace.take().unwrap_or_default()
+    }
+
     pub fn arm(&mut self, fault: Option<Fault>) {
         self.fault = fault;
         self.failing = None;
@@ -256,6 +267,9 @@ impl Disk {
     pub fn judge(&mut self, class: Class) -> Verdict {
         let number = self.operations;
         self.operations += 1;
+        if let Some(trace) = &mut self.trace {
+            trace.push(class);
+        }
         let Some(fault) = self.fault else {
             return Verdict::Do;
         };

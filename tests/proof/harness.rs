@@ -21,11 +21,14 @@
 //! the seed and its number alone.
 
 mod disk;
+mod io;
+mod memory;
 mod memory_vfs;
 mod power;
 mod program;
 mod random;
 mod report;
+mod trial;
 mod workers;
 
 use report::Report;
@@ -86,7 +89,11 @@ impl Order {
 /// A campaign: its name and what makes a worker's share of it.
 type Campaign = (&'static str, fn(&Order, &mut Report) -> Outcome<()>);
 
-const CAMPAIGNS: &[Campaign] = &[("power", power::run)];
+const CAMPAIGNS: &[Campaign] = &[
+    ("power", power::run),
+    ("io", io::run),
+    ("memory", memory::run),
+];
 
 fn main() {
     match run() {

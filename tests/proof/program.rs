@@ -61,6 +61,31 @@ pub enum Step {
     Reopen,
 }
 
+impl Step {
+    /// The same step with other files.
+    pub fn moved_by(self, offset: u32) -> Self {
+        let moved = |files: Vec<u32>| files.into_iter().map(|file| file + offset).collect();
+        match self {
+            Self::Upload { session, file } => Self::Upload {
+                session,
+                file: file + offset,
+            },
+            Self::AddFile(file) => Self::AddFile(file + offset),
+            Self::AddFiles(files) => Self::AddFiles(moved(files)),
+            Self::Transaction {
+                session,
+                files,
+                fails,
+            } => Self::Transaction {
+                session,
+                files: moved(files),
+                fails,
+            },
+            other => other,
+        }
+    }
+}
+
 /// How large things are in a program, and what it may do.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
