@@ -193,8 +193,24 @@ pub fn config(path: &std::path::Path, is_full: bool) -> DatabaseConfig {
     }
 }
 
-/// Does a step, except [`Step::Reopen`]. A refusal that the rows explain is a success.
-pub fn run(ledger: &DatabaseManager, step: &Step) -> Result<()> {
+/// Does a step, except [`Step::Reopen`], and says what was acknowledged: of many files, each has
+/// an outcome of its own. A refusal that the rows explain is a success.
+pub fn run(ledger: &DatabaseManager, step: &Step) -> Result<Step> {
+    match step {
+        Step::AddFiles(files) => {
+            let records: Vec<_> = files.iter().map(|file| file_of(*file)).collect();
+            let outcomes = ledger.add_file_hashes(&records, OnConflict::Ignore)?;
+            let added = files
+                .iter()
+                .zip(outcomes)
+                .filter(|(_, outcome)| outcome.is_ok());
+            Ok(Step::AddFiles(added.map(|(file, _)| *file).collect()))
+        }
+        step => run_whole(ledger, step).map(|()| step.clone()),
+    }
+}
+
+fn run_whole(ledger: &DatabaseManager, step: &Step) -> Result<()> {
     let outcome = match step {
         Step::CreateSession(number) => {
             let session = NewSession {
@@ -210,12 +226,6 @@ pub fn run(ledger: &DatabaseManager, step: &Step) -> Result<()> {
             ledger.transaction(|ledger| upload(ledger, *session, *file))
         }
         Step::AddFile(file) => ledger.add_file_hash(&file_of(*file), OnConflict::Ignore),
-        Step::AddFiles(files) => {
-            let files: Vec<_> = files.iter().map(|file| file_of(*file)).collect();
-            ledger
-                .add_file_hashes(&files, OnConflict::Ignore)
-                .and_then(|outcomes| outcomes.into_iter().try_for_each(|added| added.map(drop)))
-        }
         Step::DeleteFile(file) => ledger.delete_file_hash(&hash_of(*file)),
         Step::LogError { session, length } => {
             ledger.log_error(&error_of(*session, *length)).map(drop)
@@ -245,7 +255,7 @@ pub fn run(ledger: &DatabaseManager, step: &Step) -> Result<()> {
         Step::Flush => ledger.flush(),
         Step::Checkpoint => ledger.checkpoint().map(drop),
         Step::Vacuum => ledger.vacuum(),
-        Step::Reopen => Ok(()),
+        Step::AddFiles(_) | Step::Reopen => Ok(()),
     };
     match outcome {
         Err(error) if is_refusal(&error) => Ok(()),

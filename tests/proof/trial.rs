@@ -98,8 +98,8 @@ impl Trial<'_> {
         let fired = self.faults.fired();
         let outcome = match (step, &self.ledger) {
             (Step::Reopen, _) => match self.ledger.take() {
-                Some(ledger) => caught(|| ledger.close()),
-                None => Ok(Ok(())),
+                Some(ledger) => caught(|| ledger.close().map(|()| Step::Reopen)),
+                None => Ok(Ok(Step::Reopen)),
             },
             (_, Some(ledger)) => caught(|| program::run(ledger, step)),
             (_, None) => return Err("no ledger is open".into()),
@@ -115,7 +115,7 @@ impl Trial<'_> {
             }
         }
         match outcome {
-            Ok(()) => self.succeeded(step),
+            Ok(done) => self.succeeded(&done),
             Err(error) => {
                 self.judge(&error)
                     .map_err(|problem| format!("{step:?}: {problem}"))?;
