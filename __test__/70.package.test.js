@@ -87,6 +87,7 @@ test('it holds what it needs and nothing else', () => {
     'lib/native.js',
     'lib/packer.js',
     'lib/record.js',
+    'lib/recovery.js',
     'lib/rows.js',
     'lib/shape.js',
     'lib/statement.js',

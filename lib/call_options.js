@@ -1,7 +1,7 @@
 // @ts-check
 'use strict';
 
-const { aborted, invalidArgument } = require('./error.js');
+const { aborted, invalidArgument, kindOf } = require('./error.js');
 const { readFields } = require('./record.js');
 
 /**
@@ -38,6 +38,33 @@ function checkSignal(operation, signal) {
   }
   if (given.aborted) throw aborted(operation, given.reason);
   return given;
+}
+
+/**
+ * Reads a switch that is off unless it is given.
+ *
+ * @param {string} operation
+ * @param {string} name
+ * @param {unknown} value
+ */
+function readFlag(operation, name, value) {
+  if (value === undefined || value === null) return false;
+  if (typeof value === 'boolean') return value;
+  throw invalidArgument(operation, name, `must be a boolean, not ${kindOf(value)}`);
+}
+
+/**
+ * Reads a time that may be left out.
+ *
+ * @param {string} operation
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {number | undefined}
+ */
+function readMilliseconds(operation, name, value) {
+  if (value === undefined || value === null) return undefined;
+  if (Number.isSafeInteger(value) && Number(value) >= 0) return Number(value);
+  throw invalidArgument(operation, name, 'must be a whole number of milliseconds, 0 or more');
 }
 
 /**
@@ -83,4 +110,4 @@ function onAbort(signal, react) {
   };
 }
 
-module.exports = { checkSignal, onAbort, readSignal };
+module.exports = { checkSignal, onAbort, readFlag, readMilliseconds, readSignal };

@@ -3,10 +3,11 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { readSignal } = require('./call_options.js');
-const { aborted, invalidArgument, kindOf, notConnected, transactionState } = require('./error.js');
+const { aborted, inUse, invalidArgument, kindOf, notConnected, transactionState } = require('./error.js');
 const { SHORT_LIST, buildList, collectPages, iteratePages, readIteration } = require('./listing.js');
 const native = require('./native.js');
 const { readFields } = require('./record.js');
+const { checkFile, repairFile } = require('./recovery.js');
 const { Transaction } = require('./transaction.js');
 const { Turn } = require('./turn.js');
 
@@ -335,6 +336,34 @@ class Calls {
       return batch.finish();
     };
     return transaction.nest(storage, run, signal, operation);
+  }
+
+  /**
+   * Checks the file, whether or not it is connected, or can be: as it is last committed.
+   *
+   * @param {boolean} deep
+   * @param {number | undefined} maxMs
+   * @param {AbortSignal | undefined} signal
+   * @returns {Promise<import('../index').IntegrityReport>}
+   */
+  async checkIntegrity(deep, maxMs, signal) {
+    if (this.#config.path === ':memory:') {
+      return this.#startRead('checkIntegrity', (ledger) => ledger.checkIntegrity(deep, maxMs), signal);
+    }
+    return checkFile(this.#config, deep, maxMs, signal, this.#turn);
+  }
+
+  /**
+   * Repairs the file: for that, nobody may have it open, this manager least of all.
+   *
+   * @param {boolean} dryRun
+   * @param {((progress: import('../index').RepairProgress) => void) | undefined} onProgress
+   */
+  async repair(dryRun, onProgress) {
+    this.refuseInside('repair');
+    if (this.#turn && !dryRun) throw inUse('repair');
+    await this.#closing?.catch(() => {});
+    return repairFile(this.#config, dryRun, onProgress);
   }
 
   /**

@@ -53,6 +53,14 @@ function notConnected(operation, cause) {
   );
 }
 
+/** @param {string} operation */
+function inUse(operation) {
+  return new DatabaseError(
+    `${operation}: this manager has the file open, and nothing was changed; disconnect() first, and stop the other processes that use it`,
+    { code: 'DB_IN_USE', operation },
+  );
+}
+
 /**
  * @param {string} operation
  * @param {number} ageMs how long the transaction in the way has been open
@@ -160,6 +168,7 @@ module.exports = {
   DatabaseError,
   aborted,
   behindTransaction,
+  inUse,
   invalidArgument,
   isInterrupted,
   isIoFailure,

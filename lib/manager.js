@@ -5,8 +5,9 @@ const { AsyncResource } = require('node:async_hooks');
 const { EventEmitter } = require('node:events');
 const path = require('node:path');
 const { packErrors, packFileHashes, packHashes, packSessionUpdates } = require('./batch.js');
-const { checkSignal, readSignal } = require('./call_options.js');
+const { checkSignal, readFlag, readMilliseconds, readSignal } = require('./call_options.js');
 const { Calls, attempt } = require('./calls.js');
+const { invalidArgument, kindOf } = require('./error.js');
 const { toJson } = require('./json.js');
 const native = require('./native.js');
 const { FIELDS, readFields } = require('./record.js');
@@ -335,6 +336,30 @@ class DatabaseManager extends EventEmitter {
   analyze(options) {
     const interruption = new native.Interruption();
     return this.#calls.job('analyze', (ledger) => ledger.analyze(interruption), options, interruption);
+  }
+
+  /** @param {import('../index').IntegrityOptions} [options] */
+  checkIntegrity(options) {
+    return attempt(() => {
+      const names = ['deep', 'max_ms', 'signal'];
+      const [deep, maxMs, signal] = readFields('checkIntegrity', 'options', options ?? {}, names);
+      return this.#calls.checkIntegrity(
+        readFlag('checkIntegrity', 'deep', deep),
+        readMilliseconds('checkIntegrity', 'max_ms', maxMs),
+        checkSignal('checkIntegrity', signal),
+      );
+    });
+  }
+
+  /** @param {import('../index').RepairOptions} [options] */
+  repair(options) {
+    return attempt(() => {
+      const [dryRun, onProgress] = readFields('repair', 'options', options ?? {}, ['dry_run', 'onProgress']);
+      if (onProgress !== undefined && onProgress !== null && typeof onProgress !== 'function') {
+        throw invalidArgument('repair', 'onProgress', `must be a function, not ${kindOf(onProgress)}`);
+      }
+      return this.#calls.repair(readFlag('repair', 'dry_run', dryRun), /** @type {any} */ (onProgress ?? undefined));
+    });
   }
 
   /** @param {CallOptions} [options] */

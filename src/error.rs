@@ -77,8 +77,35 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// The path's last part is a symbolic link, which nothing is written or read through.
+    #[error(
+        "{} is a symbolic link, and what it points to was left alone; give the path of a regular \
+         file",
+        path.display()
+    )]
+    SymbolicLink {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A file is where another should come to be.
+    #[error(
+        "{} is there already and is no database; allow `overwrite`, or give another path",
+        path.display()
+    )]
+    FileExists {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file is in use, or may be.
+    #[error("{} is in use: {problem}", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// What tells so, and what to do.
+        problem: String,
+    },
     /// The operating system refused to look at or create the file.
-    #[error("{} could not be used as the database file: {source}", path.display())]
+    #[error("{} could not be used: {source}", path.display())]
     FileAccess {
         /// The path.
         path: PathBuf,
@@ -186,6 +213,16 @@ pub enum Error {
         /// The column, or `lastInsertRowid`.
         what: String,
     },
+    /// A damaged file holds nothing of a ledger.
+    #[error(
+        "nothing of a ledger could be found in {}, so it was left as it is; \
+         check that this is the right file, or restore a backup",
+        path.display()
+    )]
+    NothingToRepair {
+        /// The database file.
+        path: PathBuf,
+    },
     /// A defect of this package.
     #[error(
         "an internal error was caught ({0}); please report it. The database is untouched by it"
@@ -208,10 +245,16 @@ fn primary_advice(code: i32) -> &'static str {
         5 | 6 => "; another connection holds the lock, try again",
         8 => "; the database or its folder is read-only, check the permissions",
         10 => "; the disk or file system failed, check it and try again",
-        11 => "; the file is damaged, keep it and restore from a copy",
+        11 => {
+            "; the file is damaged: call repair() to get its rows into a new one, or restore a \
+             backup. It is never repaired, deleted or made anew by itself"
+        }
         13 => "; free some disk space and try again, nothing of this call was written",
         14 => "; check that the path, its folder and their permissions allow it",
-        26 => "; the file is not an SQLite database, check the path",
+        26 => {
+            "; either the path names another kind of file, so check it first, or its first page is \
+             damaged: then call repair() to get its rows into a new one, or restore a backup"
+        }
         _ => "",
     }
 }
@@ -259,7 +302,9 @@ impl Error {
             Self::InvalidData { .. } | Self::InvalidText { .. } => "DB_INVALID_DATA",
             Self::FileMissing { .. } => "DB_FILE_MISSING",
             Self::FolderMissing { .. } => "DB_FOLDER_MISSING",
-            Self::NotAFile { .. } => "DB_NOT_A_FILE",
+            Self::NotAFile { .. } | Self::SymbolicLink { .. } => "DB_NOT_A_FILE",
+            Self::FileExists { .. } => "DB_FILE_EXISTS",
+            Self::InUse { .. } => "DB_IN_USE",
             Self::FileAccess { .. } => "DB_FILE_ACCESS",
             Self::JournalMode { .. } => "DB_JOURNAL_MODE",
             Self::SchemaMissing => "DB_SCHEMA_MISSING",
@@ -273,6 +318,7 @@ impl Error {
             Self::TransactionState(_) => "DB_TRANSACTION_STATE",
             Self::IteratorOpen => "DB_ITERATOR_OPEN",
             Self::IntegerRange { .. } => "DB_INTEGER_RANGE",
+            Self::NothingToRepair { .. } => "DB_NOTHING_TO_REPAIR",
             Self::Internal(_) => "DB_INTERNAL",
         }
     }

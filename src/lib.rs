@@ -52,6 +52,7 @@ mod migration;
 #[cfg(feature = "node")]
 mod node;
 mod page;
+mod private_file;
 mod record;
 mod record_row;
 mod sqlite_code;
@@ -64,7 +65,16 @@ mod wording;
 pub use config::{
     DatabaseConfig, MAX_TIMEOUT_MS, MEMORY_PATH, MIN_TIMEOUT_MS, RawValue, Synchronous,
 };
+/// The pure parsers, for fuzzing and proofs from outside: `wal_reader::read_log` reads a log,
+/// `salvage::salvage` gives the rows of any pages to a sink. No stable interface.
+#[doc(hidden)]
+pub mod parsers {
+    pub use crate::maintenance::{salvage, wal_reader};
+}
 pub use error::{Error, Result};
+pub use maintenance::{
+    Finding, IntegrityOptions, IntegrityReport, RepairOptions, RepairReport, Severity, TableReport,
+};
 pub use manager::{Connection, DatabaseManager};
 pub use migration::{Migration, Migrator, SCHEMA_VERSION, Step, StepFunction};
 pub use page::{Cursor, Page};

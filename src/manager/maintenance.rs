@@ -1,9 +1,10 @@
 //! Owns the manager's methods on the file as a whole.
 
 use super::DatabaseManager;
+use crate::config::DatabaseConfig;
 use crate::error::Result;
 use crate::ledger::stats;
-use crate::maintenance;
+use crate::maintenance::{self, IntegrityOptions, IntegrityReport, RepairOptions, RepairReport};
 use crate::record::DatabaseStats;
 
 impl DatabaseManager {
@@ -62,6 +63,51 @@ impl DatabaseManager {
             return Ok(true);
         }
         self.log.borrow_mut().checkpoint()
+    }
+
+    /// Checks the ledger: its files, its structure and its rows. It changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own that say nothing about the file's soundness, such as a lock; damage is a
+    /// finding.
+    pub fn check_integrity(&self, options: IntegrityOptions) -> Result<IntegrityReport> {
+        if self.config.is_memory() {
+            maintenance::check_with(&self.connection, options)
+        } else {
+            maintenance::check(&self.config, options, || false)
+        }
+    }
+
+    /// As [`check_integrity`](Self::check_integrity), of a file that need not be openable.
+    ///
+    /// # Errors
+    ///
+    /// As [`check_integrity`](Self::check_integrity).
+    pub fn check_file(
+        config: &DatabaseConfig,
+        options: IntegrityOptions,
+    ) -> Result<IntegrityReport> {
+        maintenance::check(config, options, || false)
+    }
+
+    /// Gets the rows of a damaged file into a new one, which takes its place; the damaged one and
+    /// its log are kept beside it as `<path>.corrupt-<time>`.
+    ///
+    /// No manager may have the file open: a damaged one cannot be opened anyway. `progress` hears
+    /// how many pages are done of how many.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InUse`](crate::Error::InUse) while the file is open anywhere;
+    /// [`Error::NothingToRepair`](crate::Error::NothingToRepair) when it holds nothing of a
+    /// ledger; what writing the new file meets. Nothing has changed then.
+    pub fn repair(
+        config: &DatabaseConfig,
+        options: RepairOptions,
+        progress: impl Fn(u32, u32),
+    ) -> Result<RepairReport> {
+        maintenance::repair(config, options, &progress)
     }
 
     /// Counts what the ledger holds.

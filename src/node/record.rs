@@ -1,8 +1,8 @@
 //! Owns the crossing of records to JavaScript: serde's names and order, nothing said twice.
 
 use napi::Env;
-use napi::bindgen_prelude::ToNapiValue;
-use napi::{JsValue, sys};
+use napi::bindgen_prelude::{ToNapiValue, TypeName};
+use napi::{JsValue, ValueType, sys};
 use serde::Serialize;
 
 /// A value that becomes a plain JavaScript object, or an array of them.
@@ -12,5 +12,15 @@ impl<T: Serialize> ToNapiValue for Record<T> {
     #[allow(unsafe_code)]
     unsafe fn to_napi_value(env: sys::napi_env, record: Self) -> napi::Result<sys::napi_value> {
         Ok(Env::from_raw(env).to_js_value(&record.0)?.raw())
+    }
+}
+
+impl<T> TypeName for Record<T> {
+    fn type_name() -> &'static str {
+        "Object"
+    }
+
+    fn value_type() -> ValueType {
+        ValueType::Object
     }
 }

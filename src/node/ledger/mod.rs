@@ -8,6 +8,7 @@ mod batch;
 mod file_hash;
 mod function;
 mod handle;
+mod integrity;
 mod list;
 mod log;
 mod packing;
