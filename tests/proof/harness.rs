@@ -20,6 +20,8 @@
 //! worker that dies is a fault of its own, told with the case that it died in. A case depends on
 //! the seed and its number alone.
 
+mod corruption;
+mod damage;
 mod disk;
 mod io;
 mod memory;
@@ -93,6 +95,9 @@ const CAMPAIGNS: &[Campaign] = &[
     ("power", power::run),
     ("io", io::run),
     ("memory", memory::run),
+    ("corruption", corruption::run),
+    ("wal", corruption::run_wal),
+    ("repair", corruption::run_repair),
 ];
 
 fn main() {

@@ -117,7 +117,7 @@ pub fn file_of(file: u32) -> NewFileHash {
     }
 }
 
-fn message_of(length: usize) -> String {
+pub fn message_of(length: usize) -> String {
     "the upload was refused; "
         .chars()
         .cycle()

@@ -40,6 +40,10 @@ impl Report {
         *value = to.max(*value);
     }
 
+    pub fn figure(&self, name: &str) -> u64 {
+        self.figures.get(name).copied().unwrap_or(0)
+    }
+
     pub fn to_json(&self) -> Value {
         json!({
             "count": self.count, "faults": self.faults, "told": self.told, "figures": self.figures,
