@@ -97,11 +97,17 @@ fn configure(
     // 5. The rest of the specification's list.
     let synchronous = match role {
         // The event loop's handle must not sync by itself; see `maintenance::checkpoint`.
-        Role::EventLoop | Role::EventLoopReader if config.enable_wal => Synchronous::Normal,
-        _ => config.synchronous,
+        Role::EventLoop | Role::EventLoopReader if config.enable_wal => "NORMAL",
+        _ if config.enable_wal => config.synchronous.as_str(),
+        // With a rollback journal each level keeps less than with a log: a power loss can damage
+        // the file under SQLite's NORMAL, and undo a commit under its FULL, which does not sync
+        // the folder once the journal is deleted
+        // (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
+        _ if config.synchronous == Synchronous::Full => "EXTRA",
+        _ => "FULL",
     };
     connection.pragma_update(None, "foreign_keys", config.enable_foreign_keys)?;
-    connection.pragma_update(None, "synchronous", synchronous.as_str())?;
+    connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "mmap_size", config.mmap_size_bytes)?;
     connection.pragma_update(None, "cache_size", config.cache_size)?;
@@ -325,7 +331,7 @@ mod tests {
         let connection = open(&config, Role::Blocking).unwrap();
         assert_eq!(pragma::<String>(&connection, "journal_mode"), "delete");
         assert_eq!(pragma::<i64>(&connection, "foreign_keys"), 0);
-        assert_eq!(pragma::<i64>(&connection, "synchronous"), 2);
+        assert_eq!(pragma::<i64>(&connection, "synchronous"), 3, "EXTRA");
         assert_eq!(pragma::<i64>(&connection, "mmap_size"), 0);
         assert_eq!(pragma::<i64>(&connection, "cache_size"), 100);
     }

@@ -8,6 +8,7 @@ use crate::connection::{self, Role};
 use crate::error::{Error, Result};
 use crate::kept_statement::KeepingConnection;
 use crate::ledger::{self, batch, file_hash, session, setting, upload_error};
+use crate::maintenance::LogKeeper;
 use crate::migration::Migrator;
 use crate::page::{Cursor, Page};
 use crate::record::{
@@ -17,6 +18,7 @@ use crate::record::{
 use crate::transaction;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cell::RefCell;
 
 mod maintenance;
 
@@ -81,6 +83,8 @@ impl Connection {
 /// # }
 /// ```
 pub struct DatabaseManager {
+    /// Before the connection, so that the keeper's own is closed when that one takes the log with it.
+    log: RefCell<LogKeeper>,
     connection: KeepingConnection,
     config: DatabaseConfig,
 }
@@ -98,6 +102,7 @@ impl DatabaseManager {
     pub(crate) fn open_as(config: DatabaseConfig, role: Role) -> Result<Self> {
         Ok(Self {
             connection: KeepingConnection::new(connection::open(&config, role)?),
+            log: RefCell::new(LogKeeper::new(config.clone())),
             config,
         })
     }
@@ -134,6 +139,7 @@ impl DatabaseManager {
     ///
     /// SQLite's own, of the checkpoint that closing a file's last connection brings.
     pub fn close(self) -> Result<()> {
+        drop(self.log);
         let connection = self.connection.into_connection();
         connection.close().map_err(|(_, error)| error.into())
     }

@@ -77,8 +77,8 @@ impl<'connection> Guard<'connection> {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if self.open {
-            // The error that led here is what the caller must see; a rollback can only fail
-            // when SQLite has rolled back by itself.
+            // The error that led here is what the caller must see; a rollback, whose statement
+            // is ready, can only fail when SQLite has rolled back by itself.
             let _ = if self.nested {
                 roll_back_savepoint(self.connection)
             } else {
@@ -95,6 +95,10 @@ macro_rules! savepoint {
     };
 }
 
+const ROLL_BACK: &str = "ROLLBACK";
+const ROLL_BACK_SAVEPOINT: &str = savepoint!("ROLLBACK TO");
+const RELEASE_SAVEPOINT: &str = savepoint!("RELEASE");
+
 /// Opens a transaction and takes the write lock.
 pub(crate) fn begin(connection: &Connection) -> Result<()> {
     begin_as(connection, TransactionBehavior::Immediate)
@@ -102,6 +106,7 @@ pub(crate) fn begin(connection: &Connection) -> Result<()> {
 
 /// Opens a transaction of a given behavior: a caller of the driver object may choose.
 pub(crate) fn begin_as(connection: &Connection, behavior: TransactionBehavior) -> Result<()> {
+    make_ready(connection, &[ROLL_BACK])?;
     execute(
         connection,
         match behavior {
@@ -135,17 +140,18 @@ pub(crate) fn roll_back(connection: &Connection) -> Result<()> {
     if connection.is_autocommit() {
         return Ok(());
     }
-    execute(connection, "ROLLBACK")
+    execute(connection, ROLL_BACK)
 }
 
 /// Opens a savepoint inside the open transaction.
 pub(crate) fn open_savepoint(connection: &Connection) -> Result<()> {
+    make_ready(connection, &[ROLL_BACK_SAVEPOINT, RELEASE_SAVEPOINT])?;
     execute(connection, savepoint!("SAVEPOINT"))
 }
 
 /// Keeps what was done since the innermost savepoint.
 pub(crate) fn release_savepoint(connection: &Connection) -> Result<()> {
-    execute(connection, savepoint!("RELEASE"))
+    execute(connection, RELEASE_SAVEPOINT)
 }
 
 /// Undoes what was done since the innermost savepoint, and removes it.
@@ -153,8 +159,13 @@ pub(crate) fn roll_back_savepoint(connection: &Connection) -> Result<()> {
     if connection.is_autocommit() {
         return Ok(());
     }
-    execute(connection, savepoint!("ROLLBACK TO"))?;
-    release_savepoint(connection)
+    let undone =
+        execute(connection, ROLL_BACK_SAVEPOINT).and_then(|()| release_savepoint(connection));
+    if undone.is_err() {
+        // What cannot be undone in part is undone whole, or a commit would keep the half of it.
+        roll_back(connection)?;
+    }
+    undone
 }
 
 /// Forbids, or allows again, statements that begin or end a transaction; savepoints stay.
@@ -191,6 +202,16 @@ pub(crate) fn forbid_control(connection: &Connection, forbid: bool) -> Result<()
             "a migration's step could not be fenced in".into(),
         ))
     }
+}
+
+/// Has statements prepared that must not fail later: when SQLite is out of memory, it cannot
+/// prepare the rollback that this calls for, and what comes next would run inside the transaction
+/// that was never ended, be acknowledged, and be lost.
+fn make_ready(connection: &Connection, statements: &[&str]) -> Result<()> {
+    for sql in statements {
+        connection.prepare_cached(sql)?;
+    }
+    Ok(())
 }
 
 fn execute(connection: &Connection, sql: &str) -> Result<()> {

@@ -33,6 +33,45 @@ impl DatabaseManager {
         maintenance::analyze_with(&self.connection)
     }
 
+    /// Waits until the disk has all that was committed before: with it, commits that were made
+    /// under [`Synchronous::Normal`](crate::Synchronous::Normal) outlast a power loss.
+    ///
+    /// # Errors
+    ///
+    /// What the disk answers; from then on, every call fails until all that the disk may have
+    /// lost has been written and synced anew, which the call itself tries.
+    ///
+    /// ```
+    /// # use whatsapp_uploader_database::{DatabaseConfig, DatabaseManager};
+    /// # fn main() -> whatsapp_uploader_database::Result<()> {
+    /// # let ledger = DatabaseManager::open(DatabaseConfig::new(":memory:"))?;
+    /// # ledger.initialize_schema()?;
+    /// ledger.set_config("batch", &7)?;
+    /// ledger.flush()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn flush(&self) -> Result<()> {
+        if self.config.is_memory() {
+            return Ok(());
+        }
+        self.log.borrow_mut().flush()
+    }
+
+    /// Moves the write-ahead log into the file, as far as readers allow, and starts it anew;
+    /// says whether all of it is in the file.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own; a sync that failed among them, which SQLite's own checkpoint after a commit
+    /// would tell nobody of. The log keeps its pages.
+    pub fn checkpoint(&self) -> Result<bool> {
+        if self.config.is_memory() || !self.config.enable_wal {
+            return Ok(true);
+        }
+        self.log.borrow_mut().checkpoint()
+    }
+
     /// Checks the ledger: its files, its structure and its rows. It changes nothing.
     ///
     /// # Errors
