@@ -1,0 +1,20 @@
+// @ts-check
+'use strict';
+
+/**
+ * Owns the smoke share: the test files that prove an addon on another runtime or machine. They ask
+ * for no preloaded C library, no build tool and no other process, and take seconds under emulation.
+ */
+const SMOKE = [
+  '10.schema',
+  '20.session',
+  '21.file-hash',
+  '22.upload-error',
+  '23.setting',
+  '26.list',
+  '31.transaction',
+  '46.statement',
+  '52.bad-config',
+].map((name) => `__test__/${name}.test.js`);
+
+module.exports = { SMOKE };
