@@ -174,6 +174,8 @@ fn fill(
                 retry_count: 0,
             })?;
             let deltas = SessionDeltas {
+                total_files: 1,
+                processed_files: 1,
                 error_count: 1,
                 ..SessionDeltas::default()
             };
