@@ -31,13 +31,26 @@ fn config(path: &Path) -> DatabaseConfig {
     }
 }
 
-/// Whether the ledger's own check finds a fault; an error is one.
-fn is_reported(path: &Path) -> bool {
+/// What the ledger's own check says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Sound,
+    /// Something is there that a crash may have left as well as damage, such as half a frame.
+    Remark,
+    Fault,
+}
+
+/// What the ledger's own check says; an error counts as a fault.
+fn judge(path: &Path) -> Verdict {
     let options = IntegrityOptions {
         deep: true,
         max_time: Some(PATIENCE),
     };
-    DatabaseManager::check_file(&config(path), options).map_or(true, |report| !report.ok)
+    match DatabaseManager::check_file(&config(path), options) {
+        Ok(report) if report.ok && report.findings.is_empty() => Verdict::Sound,
+        Ok(report) if report.ok => Verdict::Remark,
+        _ => Verdict::Fault,
+    }
 }
 
 /// What became of a damaged file.
@@ -98,8 +111,8 @@ pub fn run(order: &Order, report: &mut Report) -> Outcome<()> {
         let place = if in_log { "log" } else { "file" };
         let name = format!("case {case}, {damage:?} in the {place}");
         let started = Instant::now();
-        let Ok((is_reported, fate)) =
-            catch_unwind(AssertUnwindSafe(|| (is_reported(&path), use_ledger(&path))))
+        let Ok((verdict, fate)) =
+            catch_unwind(AssertUnwindSafe(|| (judge(&path), use_ledger(&path))))
         else {
             report.fault(|| format!("{name}: a panic"));
             continue;
@@ -123,7 +136,7 @@ pub fn run(order: &Order, report: &mut Report) -> Outcome<()> {
             &name,
             place,
             &base.rows,
-            is_reported,
+            verdict,
             &fate,
             order.control,
             report,
@@ -136,7 +149,7 @@ fn account(
     name: &str,
     place: &str,
     before: &Rows,
-    is_reported: bool,
+    verdict: Verdict,
     fate: &Fate,
     is_control: bool,
     report: &mut Report,
@@ -158,7 +171,7 @@ fn account(
         let told = if is_control {
             fails
         } else {
-            is_reported || fails
+            verdict != Verdict::Sound || fails
         };
         let figure = format!("structural_in_{place}_told");
         report.add(&format!("{figure}_of"), 1);
@@ -171,7 +184,7 @@ fn account(
     }
     if !is_loss && !is_same {
         report.add("values_changed_told_of", 1);
-        report.add("values_changed_told", u64::from(is_reported));
+        report.add("values_changed_told", u64::from(verdict != Verdict::Sound));
     }
 }
 
@@ -195,7 +208,7 @@ pub fn run_wal(order: &Order, report: &mut Report) -> Outcome<()> {
         .collect::<Outcome<Vec<_>>>()?;
     for base in &bases {
         base.put(&path)?;
-        if is_reported(&path) {
+        if judge(&path) != Verdict::Sound {
             report.fault(|| "an undamaged ledger is called damaged".into());
         }
     }
@@ -212,7 +225,9 @@ pub fn run_wal(order: &Order, report: &mut Report) -> Outcome<()> {
         let is_told = if order.control {
             !matches!(integrity(&path), Ok(answer) if answer == "ok")
         } else {
-            is_reported(&path)
+            let verdict = judge(&path);
+            report.add("told_as_fault", u64::from(verdict == Verdict::Fault));
+            verdict != Verdict::Sound
         };
         report.count += 1;
         report.add("told_of", 1);

@@ -5,7 +5,7 @@ use crate::program::{Rows, file_of, message_of};
 use crate::random::Random;
 use std::path::{Path, PathBuf};
 use whatsapp_uploader_database::{
-    DatabaseConfig, DatabaseManager, NewSession, NewUploadError, OnConflict,
+    DatabaseConfig, DatabaseManager, NewSession, NewUploadError, OnConflict, SessionDeltas,
 };
 
 const PAGE_BYTES: usize = 4096;
@@ -173,6 +173,13 @@ fn fill(
                 error_message: message_of(length),
                 retry_count: 0,
             })?;
+            let deltas = SessionDeltas {
+                total_files: 1,
+                processed_files: 1,
+                error_count: 1,
+                ..SessionDeltas::default()
+            };
+            ledger.increment_session(&format!("session-{}", file / 50), deltas)?;
         }
         if file % 20 == 0 {
             ledger.set_config(&format!("k{file}"), &random.below(1_000))?;
