@@ -14,10 +14,11 @@ const SMOKE = [
   '21.file-hash',
   '22.upload-error',
   '23.setting',
+  '25.batch',
   '26.list',
   '31.transaction',
-  '46.statement',
-  '52.bad-config',
+  '40.connection',
+  '41.driver',
 ].map((name) => `__test__/${name}.test.js`);
 
 if (require.main === module) {
