@@ -27,6 +27,13 @@ const CLANG_FLAGS =
   '-O2 -fno-asynchronous-unwind-tables -fno-unwind-tables ' +
   '-fno-unroll-loops -fno-vectorize -fno-slp-vectorize -mllvm -inline-threshold=20';
 
+/** Stripped by the linker: a strip after it would break the signature that arm64 asks for. */
+const DARWIN = {
+  MACOSX_DEPLOYMENT_TARGET: '11.0',
+  CARGO_PROFILE_RELEASE_STRIP: 'none',
+  RUSTFLAGS: '-C link-arg=-Wl,-s',
+};
+
 /**
  * Runs a command to its end.
  *
@@ -86,7 +93,7 @@ function crossBuild(name) {
     CFLAGS: CLANG_FLAGS,
     PATH: `${path.join(PYTHON, 'bin')}:/usr/bin:${process.env.PATH}`,
     RUSTC_BOOTSTRAP: '1',
-    ...(platform.os === 'darwin' ? { MACOSX_DEPLOYMENT_TARGET: '11.0' } : {}),
+    ...(platform.os === 'darwin' ? DARWIN : {}),
     ...(platform.libc === 'musl' ? { RUSTFLAGS: '-C target-feature=-crt-static' } : {}),
   });
   mkdirSync(ADDONS, { recursive: true });
