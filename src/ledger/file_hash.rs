@@ -248,7 +248,8 @@ pub(crate) fn visit_page(
     limit: usize,
     visit: impl Visit,
 ) -> Result<Option<Cursor>> {
-    let sql = "SELECT rowid FROM file_hashes WHERE hash = ?1";
+    let sql = "SELECT rowid FROM file_hashes WHERE rowid = ?2 AND +hash = ?1 \
+               UNION ALL SELECT rowid FROM file_hashes WHERE hash = ?1 LIMIT 1";
     let place = after.map(|cursor| visit::find_place(connection, sql, cursor, "file hash"));
     let after = place.transpose()?.map_or(i64::MIN, |place| place.rowid);
     let mut values = vec![after.into(), visit::sql_limit(limit).into()];
@@ -259,7 +260,7 @@ pub(crate) fn visit_page(
         }
         None => PAGE,
     };
-    visit::visit_page(connection, sql, &values, TABLE, limit, visit)
+    visit::visit_page(connection, sql, &values, TABLE, Some(after), limit, visit)
 }
 
 /// Forgets a hash, if it is there.

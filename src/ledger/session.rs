@@ -204,7 +204,9 @@ pub(crate) fn visit_page(
     const PLACE: &str = concat!(
         "SELECT rowid, ",
         sort!(),
-        " FROM upload_sessions WHERE id = ?1"
+        " FROM upload_sessions WHERE rowid = ?2 AND +id = ?1 UNION ALL SELECT rowid, ",
+        sort!(),
+        " FROM upload_sessions WHERE id = ?1 LIMIT 1"
     );
     let place = after.map(|cursor| visit::find_place(connection, PLACE, cursor, RECORD));
     let (sort, rowid) = match place.transpose()? {
@@ -223,7 +225,7 @@ pub(crate) fn visit_page(
         }
         None => PAGE,
     };
-    visit::visit_page(connection, sql, &values, TABLE, limit, visit)
+    visit::visit_page(connection, sql, &values, TABLE, None, limit, visit)
 }
 
 /// Sets the given columns of a session, and `last_update` to now unless it is among them.

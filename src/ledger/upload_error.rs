@@ -146,7 +146,7 @@ pub(crate) fn visit_page(
         }
         None => PAGE,
     };
-    visit::visit_page(connection, sql, &values, TABLE, limit, visit)
+    visit::visit_page(connection, sql, &values, TABLE, Some(after), limit, visit)
 }
 
 /// Counts one more retry of an error and returns the new count.
