@@ -1,21 +1,21 @@
 //! Owns opening and closing: the only file that opens a database.
 //!
-//! It decides how a file comes to be, which safety switches and pragmas a handle gets and in
-//! which order. It may not know the ledger's tables.
+//! It decides which pragmas a handle gets and in which order; `location.rs` how a file comes to be,
+//! `safety.rs` what makes a hostile one harmless. It may not know the ledger's tables.
 
 use crate::config::{DatabaseConfig, MEMORY_PATH, Synchronous};
 use crate::error::{Error, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 use std::ffi::CStr;
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+mod location;
 mod other_file;
+mod safety;
 
+pub(crate) use location::resolve;
 pub(crate) use other_file::{has_database_header, open_private, open_stranger, read_bytes};
 
 /// After how many steps of its machine SQLite asks whether to stop: some ten microseconds.
@@ -47,7 +47,7 @@ pub(crate) fn open(config: &DatabaseConfig, role: Role) -> Result<Connection> {
     let path = if config.is_memory() {
         PathBuf::from(MEMORY_PATH)
     } else {
-        locate_file(config)?
+        location::locate_file(config)?
     };
     // Never SQLITE_OPEN_CREATE for a file: `locate_file` made it, with its mode. Never
     // SQLITE_OPEN_URI; and an absolute path cannot begin with `file:`, which the bundled build
@@ -84,7 +84,7 @@ fn configure(
     // 1. Wait for others while opening, whatever the role: opening is off the event loop.
     connection.busy_timeout(timeout)?;
     // 2. Safety before the first byte of the file is interpreted.
-    apply_safety(connection)?;
+    safety::apply(connection, role)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE_CAPACITY);
     // 3. The first read: says whether this is a database at all, and runs a recovery.
     retry_while_busy(timeout, || {
@@ -123,103 +123,6 @@ fn configure(
         connection.busy_timeout(Duration::ZERO)?;
     }
     Ok(())
-}
-
-/// Sets the switches that make a file from elsewhere harmless
-/// (<https://www.sqlite.org/security.html>).
-fn apply_safety(connection: &Connection) -> Result<()> {
-    for (switch, on) in [
-        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
-        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
-        // "text" is an identifier, never quietly a string.
-        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
-        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
-    ] {
-        connection.set_db_config(switch, on)?;
-    }
-    disable_extension_loading(connection)
-}
-
-/// Turns off both the C interface and the SQL function that load extensions.
-#[allow(unsafe_code)]
-fn disable_extension_loading(connection: &Connection) -> Result<()> {
-    let mut state = 0;
-    // SAFETY: the handle is open and used by this thread alone, and this verb of
-    // sqlite3_db_config takes an int and a pointer to an int that outlives the call.
-    let code = unsafe {
-        ffi::sqlite3_db_config(
-            connection.handle(),
-            ffi::SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION,
-            0,
-            &raw mut state,
-        )
-    };
-    if code == ffi::SQLITE_OK && state == 0 {
-        Ok(())
-    } else {
-        Err(Error::Internal(
-            "extension loading could not be turned off".into(),
-        ))
-    }
-}
-
-/// Finds the file of `config` and, when it may, makes it; returns its absolute path.
-fn locate_file(config: &DatabaseConfig) -> Result<PathBuf> {
-    let access = |source| Error::FileAccess {
-        path: config.path.clone(),
-        source,
-    };
-    let path = std::path::absolute(&config.path).map_err(access)?;
-    if config.create && !config.readonly {
-        create_file(&path)?;
-    }
-    match std::fs::metadata(&path) {
-        Ok(metadata) if metadata.is_file() => Ok(path),
-        Ok(_) => Err(Error::NotAFile { path }),
-        Err(source) if source.kind() == ErrorKind::NotFound => match path.parent() {
-            Some(folder) if !folder.exists() => Err(Error::FolderMissing {
-                folder: folder.to_owned(),
-            }),
-            _ => Err(Error::FileMissing { path }),
-        },
-        Err(source) => Err(Error::FileAccess { path, source }),
-    }
-}
-
-/// Makes an empty file with mode 0600 where there is none; leaves an existing one alone.
-fn create_file(path: &Path) -> Result<()> {
-    /// Closing any descriptor of a file drops all POSIX locks of this process on it
-    /// (<https://www.sqlite.org/howtocorrupt.html>, section 2.2). Whoever opens passes here
-    /// first, so no handle of ours can hold a lock while this descriptor is open.
-    static CREATING: Mutex<()> = Mutex::new(());
-    let _guard = CREATING
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        // What is there, or not there, `locate_file` judges.
-        Err(source)
-            if matches!(
-                source.kind(),
-                ErrorKind::AlreadyExists | ErrorKind::NotFound
-            ) =>
-        {
-            Ok(())
-        }
-        Err(source) if path.exists() => {
-            // Some systems answer so for a folder; `locate_file` says it better.
-            let _ = source;
-            Ok(())
-        }
-        Err(source) => Err(Error::FileAccess {
-            path: path.to_owned(),
-            source,
-        }),
-    }
 }
 
 /// Brings the file into the wanted journal mode, and proves that it is.
@@ -354,25 +257,6 @@ mod tests {
         );
         let reader = open(&config, Role::EventLoopReader).unwrap();
         assert!(reader.execute_batch("CREATE TABLE t(x)").is_err());
-    }
-
-    #[test]
-    fn safety_switches_are_on() {
-        let connection = open(&DatabaseConfig::new(MEMORY_PATH), Role::Blocking).unwrap();
-        for (switch, on) in [
-            (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
-            (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
-            (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
-            (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
-        ] {
-            assert_eq!(connection.db_config(switch).unwrap(), on, "{switch:?}");
-        }
-        assert!(connection.prepare("SELECT \"no such column\"").is_err());
-        assert!(
-            connection
-                .query_row("SELECT load_extension('x')", [], |_| Ok(()))
-                .is_err()
-        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Owns opening files that are not the ledger's own: a copy under way, which nobody else knows, and
 //! a file from elsewhere, in which nothing is trusted. It may not know the ledger's tables.
 
-use super::apply_safety;
+use super::{Role, safety};
 use crate::error::{Error, Result};
 use crate::private_file::beside;
 use rusqlite::limits::Limit;
@@ -28,7 +28,7 @@ pub(crate) fn open_private(path: &Path) -> Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
-    apply_safety(&connection)?;
+    safety::apply(&connection, Role::Blocking)?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "synchronous", "OFF")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -75,7 +75,7 @@ pub(crate) fn open_stranger(path: &Path) -> Result<Connection> {
         Connection::open_with_flags(path, STRANGER_FLAGS)?
     };
     drop_modules(&connection)?;
-    apply_safety(&connection)?;
+    safety::apply(&connection, Role::Blocking)?;
     for (limit, value) in [
         (Limit::SQLITE_LIMIT_SQL_LENGTH, 100_000),
         (Limit::SQLITE_LIMIT_COLUMN, 100),
@@ -92,7 +92,6 @@ pub(crate) fn open_stranger(path: &Path) -> Result<Connection> {
         connection.set_limit(limit, value)?;
     }
     connection.pragma_update(None, "mmap_size", 0)?;
-    connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "ignore_check_constraints", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)

@@ -167,7 +167,8 @@ impl LogKeeper {
 /// Makes the names of the database and its log safe on the disk, as their contents are.
 #[cfg(unix)]
 fn sync_folder(config: &DatabaseConfig) -> Result<()> {
-    let Some(folder) = config.path.parent() else {
+    let path = connection::resolve(&config.path);
+    let Some(folder) = path.parent() else {
         return Ok(());
     };
     // A relative path of one part has an empty parent.

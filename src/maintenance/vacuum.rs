@@ -7,6 +7,7 @@ use crate::ledger::{self, read_last_vacuum, write_last_vacuum};
 use crate::maintenance::log_keeper::truncate_log;
 use crate::timestamp;
 use rusqlite::Connection;
+use rusqlite::limits::Limit;
 
 /// Rebuilds the file so that it holds no free pages, and remembers when.
 ///
@@ -28,7 +29,12 @@ pub(crate) fn vacuum_with(connection: &Connection) -> Result<()> {
     require_no_transaction(connection)?;
     // Before the long work: without the ledger's tables its time could not be kept.
     read_last_vacuum(connection).map_err(ledger::explain)?;
-    connection.execute_batch("VACUUM")?;
+    // SQLite builds the new file as an attached one, which the ledger's handles may not have.
+    let allowed = connection.limit(Limit::SQLITE_LIMIT_ATTACHED)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
+    let outcome = connection.execute_batch("VACUUM");
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, allowed)?;
+    outcome?;
     write_last_vacuum(connection, &timestamp::now())
 }
 

@@ -6,7 +6,9 @@
 //! the one that waits. And a snapshot that one handle holds must not hide another's commit.
 
 use crate::config::DatabaseConfig;
+use crate::connection;
 use crate::error::{Error, Result};
+use crate::private_file;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -169,10 +171,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Names a file that SQLite keeps beside the database.
+/// Names what stands beside the file itself, whatever name the file was opened by.
 fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
+    private_file::beside(&connection::resolve(path), ending)
 }
 
 /// Finds the file's identity by stat alone: opening it would endanger SQLite's locks.
