@@ -18,7 +18,7 @@ impl DatabaseManager {
     ///
     /// # Errors
     ///
-    /// [`Error::TransactionState`](crate::Error::TransactionState) inside a transaction; SQLite's
+    /// [`Error::TransactionState`] inside a transaction; SQLite's
     /// own.
     pub fn vacuum(&self) -> Result<()> {
         self.ledger(|connection| maintenance::vacuum_with(connection))
@@ -106,8 +106,8 @@ impl DatabaseManager {
     ///
     /// # Errors
     ///
-    /// [`Error::InUse`](crate::Error::InUse) while the file is open anywhere;
-    /// [`Error::NothingToRepair`](crate::Error::NothingToRepair) when it holds nothing of a
+    /// [`Error::InUse`] while the file is open anywhere;
+    /// [`Error::NothingToRepair`] when it holds nothing of a
     /// ledger; what writing the new file meets. Nothing has changed then.
     pub fn repair(
         config: &DatabaseConfig,
