@@ -22,9 +22,11 @@ import type {
   UploadSessionChanges,
   UploadSessionDeltas,
 } from './types/record.js';
+import type { IntegrityOptions, IntegrityReport, RepairOptions, RepairReport } from './types/recovery.js';
 
 export * from './types/connection.js';
 export * from './types/record.js';
+export * from './types/recovery.js';
 
 // --- configuration ----------------------------------------------------------------------------
 
@@ -141,6 +143,75 @@ export interface CallOptions {
    * @default none
    */
   signal?: AbortSignalLike | null;
+}
+
+/** How far the copy of a backup is. */
+export interface BackupProgress {
+  /** Pages copied; it goes back when a file without write-ahead logging was written to meanwhile. */
+  copied_pages: number;
+  /** All pages of the database. */
+  total_pages: number;
+}
+
+export interface BackupOptions extends CallOptions {
+  /**
+   * Called on the event loop now and then, and at the end, never after the promise has settled. What it
+   * throws stops the work, and is what the promise rejects with.
+   *
+   * @default none
+   */
+  onProgress?: ((progress: BackupProgress) => void) | undefined;
+  /**
+   * Whether a file at the path that is no database is replaced.
+   *
+   * @default false
+   */
+  overwrite?: boolean | undefined;
+}
+
+/** A backup that was made. */
+export interface BackupReport {
+  /** Its absolute path. */
+  path: string;
+  /** Its size. */
+  bytes: number;
+  /** Its pages. */
+  pages: number;
+}
+
+/** How far a restore is. */
+export interface RestoreProgress {
+  /** `reading` the file's rows, `keeping` what the ledger holds, `writing` into it. */
+  phase: 'reading' | 'keeping' | 'writing';
+  /** Rows that are read, or pages that are kept or written. */
+  done: number;
+  /** All of them. */
+  total: number;
+}
+
+export interface RestoreOptions extends CallOptions {
+  /**
+   * Called on the event loop now and then, and at the end, never after the promise has settled. What it
+   * throws stops the work, unless it is written already, and is what the promise rejects with.
+   *
+   * @default none
+   */
+  onProgress?: ((progress: RestoreProgress) => void) | undefined;
+}
+
+/** What became of a table's rows. */
+export interface RestoredRows {
+  /** Those that are in the ledger now. */
+  restored: number;
+  /** Those that the ledger's rules do not accept: they are only in the file that was restored from. */
+  skipped: number;
+}
+
+/** A restore that was made. */
+export interface RestoreReport {
+  /** Where what the ledger held before is kept; absent for `:memory:`. */
+  kept?: string;
+  tables: Record<'upload_sessions' | 'file_hashes' | 'upload_errors' | 'config', RestoredRows>;
 }
 
 /** What became of one record of a batch; a rejection's reason is a {@link DatabaseError}. */
@@ -391,11 +462,69 @@ export class DatabaseManager {
   transaction<T>(fn: () => T | Promise<T>, options?: CallOptions): Promise<T>;
 
   /**
+   * Checks the file, its write-ahead log, its structure and its rows; changes nothing.
+   *
+   * Works whether or not the manager is connected, or could be. Damage is a finding, not an error.
+   * A database in memory must be connected and is checked on the event loop.
+   */
+  checkIntegrity(options?: IntegrityOptions): Promise<IntegrityReport>;
+
+  /**
+   * Gets the rows of a damaged file into a new one, verifies it and puts it in the old one's place,
+   * which is kept beside it with its log as `<path>.corrupt-<time>`.
+   *
+   * Rejects with `DB_IN_USE` while anybody has the file open, this manager included, unless
+   * `dry_run` is set; with `DB_NOTHING_TO_REPAIR` when the file holds nothing of a ledger. Nothing
+   * has changed then.
+   */
+  repair(options?: RepairOptions): Promise<RepairReport>;
+
+  /**
    * Rebuilds the file without free pages, off the event loop (`:memory:`: on it).
    *
    * @throws {DatabaseError} `DB_TRANSACTION_STATE` inside a transaction, `DB_ABORTED`
    */
   vacuum(options?: CallOptions): Promise<void>;
+  /**
+   * Copies the ledger into one file that only this user may read, while it is in use: all that was
+   * written before the call. Works on another thread (`:memory:`: at once, on the event loop).
+   *
+   * The copy is checked before it gets its name, in one step that the disk has when this resolves;
+   * a backup that was there is kept until then. The file needs no other beside it and opens on
+   * read-only media too (it is outside write-ahead logging until it is opened as a ledger). With
+   * `enableWAL`, no writer waits for it, and the log cannot be emptied meanwhile; without, the copy is
+   * made in slices, and keeps writers out only when they made it begin again too often.
+   *
+   * @param path where the backup is to be; its folder must exist, its last part may be no symbolic
+   * link. A database there that is not in use is replaced, anything else only with `overwrite`.
+   * @throws {DatabaseError} `DB_FILE_EXISTS`, `DB_IN_USE`, `DB_NOT_A_FILE`, `DB_FOLDER_MISSING` or
+   * `DB_FILE_ACCESS` of the path; `SQLITE_CORRUPT` when the ledger is damaged, `DB_ABORTED`,
+   * `DB_TRANSACTION_STATE` inside a transaction. Nothing is left of a copy that failed.
+   * @example
+   * await db.backup('/backups/ledger.db', {
+   *   onProgress: ({ copied_pages, total_pages }) => console.log(`${copied_pages} of ${total_pages}`),
+   * });
+   */
+  backup(path: string, options?: BackupOptions): Promise<BackupReport>;
+  /**
+   * Replaces all that the ledger holds with the rows of a backup, as one transaction that other
+   * processes see like any commit. Works on another thread (`:memory:`: at once, on the event loop).
+   *
+   * The file is not trusted: rows that the ledger's rules accept are copied into the schema that this
+   * version makes; no view, trigger, index or other table of the file is run or kept, and none of the
+   * ledger's own file either. What the ledger held until now is first kept beside it, whole, as
+   * `<path>.before-restore-<time>`; nobody can write between the two. Calls made before this one end
+   * first, calls made after it wait for it.
+   *
+   * @throws {DatabaseError} `DB_FILE_MISSING`, `DB_NOT_A_FILE` or `DB_INVALID_ARGUMENT` of the path;
+   * `SQLITE_NOTADB`, `SQLITE_CORRUPT`, `DB_SCHEMA_TOO_NEW`, `DB_NOT_RESTORABLE` of the file;
+   * `SQLITE_BUSY` behind another connection's lock, `DB_ABORTED`, `DB_TRANSACTION_STATE` inside a
+   * transaction. Then the ledger is as it was.
+   * @example
+   * const { kept, tables } = await db.restore('/backups/ledger.db');
+   * console.log(`${tables.file_hashes.restored} files are back; what was there is in ${kept}`);
+   */
+  restore(path: string, options?: RestoreOptions): Promise<RestoreReport>;
   /**
    * Measures the indexes for the query planner, off the event loop (`:memory:`: on it).
    *

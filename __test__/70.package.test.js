@@ -61,7 +61,6 @@ test('it holds what it needs and nothing else', () => {
     'CHANGELOG.md',
     'LICENSE',
     'README.md',
-    'binding.js',
     'index.d.mts',
     'index.d.ts',
     'index.js',
@@ -79,6 +78,7 @@ test('it holds what it needs and nothing else', () => {
     'lib/json.js',
     'lib/ledger.js',
     'lib/listing.js',
+    'lib/load_binding.js',
     'lib/lock_wait.js',
     'lib/log.js',
     'lib/loop_turn.js',
@@ -86,6 +86,7 @@ test('it holds what it needs and nothing else', () => {
     'lib/migrator.js',
     'lib/native.js',
     'lib/packer.js',
+    'lib/progress.js',
     'lib/record.js',
     'lib/recovery.js',
     'lib/rows.js',
@@ -97,6 +98,7 @@ test('it holds what it needs and nothing else', () => {
     'package.json',
     'types/connection.d.ts',
     'types/record.d.ts',
+    'types/recovery.d.ts',
   ]);
   const manifest = JSON.parse(
     readFileSync(path.join(project, 'node_modules/@whatsapp-uploader/database/package.json'), 'utf8'),

@@ -61,7 +61,7 @@ function measureMemory(original, { quick, seed }) {
 }
 
 /** V8 would let its new space grow to many times that of what lives, later for whoever allocates less. */
-const NODE_FLAGS = ['--max-semi-space-size=4'];
+const NODE_FLAGS = ['--min-semi-space-size=4', '--max-semi-space-size=4'];
 
 /**
  * @param {import('./memory_child.js').Request} request

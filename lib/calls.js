@@ -7,7 +7,7 @@ const { aborted, inUse, invalidArgument, kindOf, notConnected, transactionState 
 const { SHORT_LIST, buildList, collectPages, iteratePages, readIteration } = require('./listing.js');
 const native = require('./native.js');
 const { readFields } = require('./record.js');
-const { checkFile, repairFile } = require('./recovery.js');
+const { checkFile } = require('./recovery.js');
 const { Transaction } = require('./transaction.js');
 const { Turn } = require('./turn.js');
 
@@ -357,13 +357,34 @@ class Calls {
    * Repairs the file: for that, nobody may have it open, this manager least of all.
    *
    * @param {boolean} dryRun
-   * @param {((progress: import('../index').RepairProgress) => void) | undefined} onProgress
+   * @param {InstanceType<typeof import('./progress.js').ProgressWatch>} watch what is told of it
+   * @returns {Promise<import('../index').RepairReport>}
    */
-  async repair(dryRun, onProgress) {
+  async repair(dryRun, watch) {
     this.refuseInside('repair');
     if (this.#turn && !dryRun) throw inUse('repair');
     await this.#closing?.catch(() => {});
-    return repairFile(this.#config, dryRun, onProgress);
+    return native.repair(this.#config, dryRun, watch.progress, watch.interruption);
+  }
+
+  /**
+   * Works on another thread beside everything else, once what was written before is committed; a
+   * database in memory has one handle for all.
+   *
+   * @template T
+   * @param {string} operation
+   * @param {(ledger: Ledger) => Promise<T>} run
+   * @param {CallOptions} options
+   * @param {{ request: () => void }} interruption what stops it half-way
+   * @returns {Promise<T>}
+   */
+  async beside(operation, run, options, interruption) {
+    if (this.#config.path === ':memory:') return this.job(operation, run, options, interruption);
+    const signal = readSignal(operation, options);
+    this.refuseInside(operation);
+    await this.#startRead(operation, () => {}, signal);
+    if (signal?.aborted) throw aborted(operation, signal.reason);
+    return this.#requireTurn(operation).readInBackground(operation, interruption, run, signal);
   }
 
   /**

@@ -10,6 +10,7 @@ const { Calls, attempt } = require('./calls.js');
 const { invalidArgument, kindOf } = require('./error.js');
 const { toJson } = require('./json.js');
 const native = require('./native.js');
+const { ProgressWatch } = require('./progress.js');
 const { FIELDS, readFields } = require('./record.js');
 const { buildErrors, buildFileHashes, buildSessions } = require('./rows.js');
 
@@ -355,10 +356,43 @@ class DatabaseManager extends EventEmitter {
   repair(options) {
     return attempt(() => {
       const [dryRun, onProgress] = readFields('repair', 'options', options ?? {}, ['dry_run', 'onProgress']);
-      if (onProgress !== undefined && onProgress !== null && typeof onProgress !== 'function') {
-        throw invalidArgument('repair', 'onProgress', `must be a function, not ${kindOf(onProgress)}`);
+      const watch = new ProgressWatch('repair', onProgress, (_, done, total) => ({ done, total }));
+      return watch.follow(this.#calls.repair(readFlag('repair', 'dry_run', dryRun), watch));
+    });
+  }
+
+  /**
+   * @param {string} file
+   * @param {import('../index').BackupOptions} [options]
+   * @returns {Promise<import('../index').BackupReport>}
+   */
+  backup(file, options) {
+    return attempt(() => {
+      const [onProgress, overwrite, signal] = readFields('backup', 'options', options ?? {}, FIELDS.backupOptions);
+      if (overwrite !== undefined && typeof overwrite !== 'boolean') {
+        throw invalidArgument('backup', 'options.overwrite', `must be true or false, not ${kindOf(overwrite)}`);
       }
-      return this.#calls.repair(readFlag('repair', 'dry_run', dryRun), /** @type {any} */ (onProgress ?? undefined));
+      const watch = new ProgressWatch('backup', onProgress, (_, done, total) => {
+        return { copied_pages: done, total_pages: total };
+      });
+      const { progress, interruption } = watch;
+      const run = (/** @type {Ledger} */ ledger) => ledger.backup(file, overwrite === true, progress, interruption);
+      return watch.follow(this.#calls.beside('backup', run, { signal: /** @type {any} */ (signal) }, interruption));
+    });
+  }
+
+  /**
+   * @param {string} file
+   * @param {import('../index').RestoreOptions} [options]
+   * @returns {Promise<import('../index').RestoreReport>}
+   */
+  restore(file, options) {
+    return attempt(() => {
+      const [onProgress, signal] = readFields('restore', 'options', options ?? {}, FIELDS.restoreOptions);
+      const watch = new ProgressWatch('restore', onProgress, (phase, done, total) => ({ phase, done, total }));
+      const { progress, interruption } = watch;
+      const run = (/** @type {Ledger} */ ledger) => ledger.restore(file, progress, interruption);
+      return watch.follow(this.#calls.job('restore', run, { signal: /** @type {any} */ (signal) }, interruption));
     });
   }
 

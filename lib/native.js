@@ -3,11 +3,12 @@
 
 /** Owns loading the addon: everything else gets it from here, initialized. */
 
-const binding = require('../binding.js');
 const { DatabaseError } = require('./error.js');
 const { withRecordCalls } = require('./ledger.js');
+const { loadBinding } = require('./load_binding.js');
 const { sharedCodes } = require('./rows.js');
 
+const binding = loadBinding();
 binding.initialize(DatabaseError, sharedCodes);
 
 /**

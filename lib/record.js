@@ -40,6 +40,8 @@ const FIELDS = {
   newUploadError: ['session_id', 'file_path', 'error_type', 'error_message', 'retry_count'],
   sessionUpdate: ['id', 'changes'],
   addOptions: ['onConflict', 'signal'],
+  restoreOptions: ['onProgress', 'signal'],
+  backupOptions: ['onProgress', 'overwrite', 'signal'],
 };
 
 /**

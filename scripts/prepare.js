@@ -47,7 +47,7 @@ function build() {
   const builtAt = addon ? statSync(path.join(ROOT, addon)).mtimeMs : 0;
   const sources = ['Cargo.toml', 'Cargo.lock', 'build.rs', '.cargo/config.toml', ...listFiles('src')];
   const isStale = sources.some((name) => statSync(path.join(ROOT, name)).mtimeMs > builtAt);
-  if (isStale || !existsSync(path.join(ROOT, 'binding.js'))) run('npm', ['run', 'build', '--silent']);
+  if (isStale || !existsSync(path.join(ROOT, 'binding.d.ts'))) run('npm', ['run', 'build', '--silent']);
 }
 
 /**

@@ -14,19 +14,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+mod other_file;
+
+pub(crate) use other_file::{has_database_header, open_private, open_stranger, read_bytes};
+
 /// After how many steps of its machine SQLite asks whether to stop: some ten microseconds.
 const STOP_CHECK_STEPS: i32 = 1_000;
 
 /// How many prepared statements one connection keeps.
 const STATEMENT_CACHE_CAPACITY: usize = 64;
-
-/// What every database file begins with (<https://www.sqlite.org/fileformat2.html>).
-const DATABASE_HEADER: &[u8; 16] = b"SQLite format 3\0";
-
-/// How a file that is not the ledger's is opened: to be read, and never through a symbolic link.
-const STRANGER_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY
-    .union(OpenFlags::SQLITE_OPEN_NO_MUTEX)
-    .union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
 
 /// What a handle is for, where that changes how it is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,52 +71,6 @@ fn layer_name() -> Option<&'static CStr> {
     return crate::gathering_vfs::name();
     #[cfg(not(unix))]
     None
-}
-
-/// Says whether a file begins as a database does.
-///
-/// It is read through SQLite's own file handle, for the locks that this process may have on it.
-///
-/// # Errors
-///
-/// SQLite's own, of opening and reading.
-pub(crate) fn has_database_header(path: &Path) -> Result<bool> {
-    let connection = Connection::open_with_flags(path, STRANGER_FLAGS)?;
-    let mut header = [0; DATABASE_HEADER.len()];
-    read_bytes(&connection, 0, &mut header)?;
-    Ok(&header == DATABASE_HEADER)
-}
-
-/// Reads bytes of the database's file as they stand there; those behind its end are zero.
-#[allow(unsafe_code)]
-pub(crate) fn read_bytes(connection: &Connection, offset: i64, bytes: &mut [u8]) -> Result<()> {
-    let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();
-    let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
-    // SAFETY: the handle is open and used by this thread alone. This file control writes one
-    // pointer to `file`, to a file that stays open as long as the connection, and `bytes` has
-    // room for `length` bytes.
-    let code = unsafe {
-        let found = ffi::sqlite3_file_control(
-            connection.handle(),
-            c"main".as_ptr(),
-            ffi::SQLITE_FCNTL_FILE_POINTER,
-            (&raw mut file).cast(),
-        );
-        let methods = file.as_ref().and_then(|file| file.pMethods.as_ref());
-        match methods.and_then(|methods| methods.xRead) {
-            Some(read) if found == ffi::SQLITE_OK => {
-                read(file, bytes.as_mut_ptr().cast(), length, offset)
-            }
-            _ => found,
-        }
-    };
-    match code {
-        ffi::SQLITE_OK | ffi::SQLITE_IOERR_SHORT_READ => Ok(()),
-        code => Err(Error::Sqlite {
-            extended_code: code,
-            message: "the file could not be read".into(),
-        }),
-    }
 }
 
 /// Applies the safety switches and the pragmas, in an order that matters.

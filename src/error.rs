@@ -104,6 +104,15 @@ pub enum Error {
         /// What tells so, and what to do.
         problem: String,
     },
+    /// A file's rows cannot be brought into the ledger.
+    #[error(
+        "the file to restore from cannot be used: {problem}; nothing was changed. Give a backup of \
+         a ledger"
+    )]
+    NotRestorable {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The operating system refused to look at or create the file.
     #[error("{} could not be used: {source}", path.display())]
     FileAccess {
@@ -305,6 +314,7 @@ impl Error {
             Self::NotAFile { .. } | Self::SymbolicLink { .. } => "DB_NOT_A_FILE",
             Self::FileExists { .. } => "DB_FILE_EXISTS",
             Self::InUse { .. } => "DB_IN_USE",
+            Self::NotRestorable { .. } => "DB_NOT_RESTORABLE",
             Self::FileAccess { .. } => "DB_FILE_ACCESS",
             Self::JournalMode { .. } => "DB_JOURNAL_MODE",
             Self::SchemaMissing => "DB_SCHEMA_MISSING",

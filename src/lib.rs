@@ -79,9 +79,10 @@ pub use manager::{Connection, DatabaseManager};
 pub use migration::{Migration, Migrator, SCHEMA_VERSION, Step, StepFunction};
 pub use page::{Cursor, Page};
 pub use record::{
-    Added, ConfigRecord, DatabaseStats, FileHash, MAX_SAFE_INTEGER, NewFileHash, NewSession,
-    NewUploadError, OnConflict, SchemaVersion, SessionChanges, SessionDeltas, SessionStatus,
-    UploadError, UploadService, UploadSession,
+    Added, BackupReport, ConfigRecord, CopyProgress, DatabaseStats, FileHash, MAX_SAFE_INTEGER,
+    NewFileHash, NewSession, NewUploadError, OnConflict, RestorePhase, RestoreProgress,
+    RestoreReport, RestoredRows, RestoredTables, SchemaVersion, SessionChanges, SessionDeltas,
+    SessionStatus, UploadError, UploadService, UploadSession,
 };
 /// The SQLite binding that [`Connection::handle`] hands out, in the version this crate uses.
 pub use rusqlite;

@@ -360,6 +360,93 @@ pub struct DatabaseStats {
     pub wal_size: i64,
 }
 
+/// How far a copy of a database is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CopyProgress {
+    /// Pages that are copied. It goes back when a file without write-ahead logging was written to
+    /// meanwhile, since the copy then begins again.
+    pub copied_pages: i64,
+    /// All pages of the database.
+    pub total_pages: i64,
+}
+
+/// What became of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackupReport {
+    /// The backup's absolute path.
+    pub path: String,
+    /// Its size, in bytes.
+    pub bytes: i64,
+    /// Its pages.
+    pub pages: i64,
+}
+
+/// What a restore is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RestorePhase {
+    /// Taking the rows out of the other file; counted in rows.
+    Reading,
+    /// Copying what the ledger holds until now; counted in pages.
+    Keeping,
+    /// Writing into the ledger; counted in pages.
+    Writing,
+}
+
+impl RestorePhase {
+    /// Returns the name that JavaScript sees.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reading => "reading",
+            Self::Keeping => "keeping",
+            Self::Writing => "writing",
+        }
+    }
+}
+
+/// How far a restore is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RestoreProgress {
+    /// What it is at.
+    pub phase: RestorePhase,
+    /// How many rows or pages are done.
+    pub done: i64,
+    /// How many there are.
+    pub total: i64,
+}
+
+/// What became of a table's rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RestoredRows {
+    /// Rows that are in the ledger now.
+    pub restored: i64,
+    /// Rows that the ledger's rules do not accept, which are only in the other file.
+    pub skipped: i64,
+}
+
+/// What became of each table's rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RestoredTables {
+    /// Sessions.
+    pub upload_sessions: RestoredRows,
+    /// Files.
+    pub file_hashes: RestoredRows,
+    /// Errors.
+    pub upload_errors: RestoredRows,
+    /// Settings.
+    pub config: RestoredRows,
+}
+
+/// What became of a restore.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RestoreReport {
+    /// Where what the ledger held before is kept; nowhere for a database in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
+    /// What became of the rows.
+    pub tables: RestoredTables,
+}
+
 /// Checks that a counter is an integer from 0 to [`MAX_SAFE_INTEGER`].
 pub(crate) fn check_counter(field: &str, value: i64) -> Result<i64> {
     if (0..=MAX_SAFE_INTEGER).contains(&value) {

@@ -2,7 +2,12 @@
 
 /** Owns one call of every method that takes a signal, and the ledger that they are made on. */
 
-const { newError, newFileHash, newSession, openLedger } = require('./ledger.js');
+const path = require('node:path');
+const { makeFolder, newError, newFileHash, newSession, openLedger } = require('./ledger.js');
+
+/** The folder of each ledger's backups. */
+const folders = new WeakMap();
+const placeOf = (db, name) => path.join(folders.get(db), name);
 
 /** Every method that takes a signal, on a ledger that `openKnown` has made. */
 const CALLS = {
@@ -34,6 +39,8 @@ const CALLS = {
   transaction: (db, options) => db.transaction(() => db.setConfig('known', 'changed'), options),
   vacuum: (db, options) => db.vacuum(options),
   analyze: (db, options) => db.analyze(options),
+  backup: (db, options) => db.backup(placeOf(db, 'new.backup'), options),
+  restore: (db, options) => db.restore(placeOf(db, 'known.backup'), options),
   getStats: (db, options) => db.getStats(options),
   flush: (db, options) => db.flush(options),
 };
@@ -45,6 +52,8 @@ async function openKnown(t, config) {
   await db.addFileHash(newFileHash('known'));
   await db.logError(newError('s'));
   await db.setConfig('known', 'value');
+  folders.set(db, makeFolder(t));
+  await db.backup(placeOf(db, 'known.backup'));
   return db;
 }
 

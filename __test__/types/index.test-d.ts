@@ -3,6 +3,7 @@
 import {
   type AbortSignalLike,
   type AddFileHashOptions,
+  type BackupReport,
   type BatchOutcome,
   type CallOptions,
   type ColumnDefinition,
@@ -22,6 +23,7 @@ import {
   type NewFileHash,
   type PreparedStatement,
   type ResolvedConfig,
+  type RestoreReport,
   type RunResult,
   SCHEMA_VERSION,
   type SchemaVersion,
@@ -199,6 +201,16 @@ async function signals(db: DatabaseManager, signal: AbortSignalLike) {
   await db.listConfig(options);
   expectType<number>()(await db.transaction(() => 7, options));
   await db.vacuum(options);
+  expectType<boolean>()((await db.checkIntegrity({ deep: true, max_ms: 5, ...options })).ok);
+  expectType<string | undefined>()((await db.repair({ dry_run: true, onProgress: ({ done }) => done })).kept);
+  // @ts-expect-error: no such option
+  await db.repair({ force: true });
+  expectType<BackupReport>()(await db.backup('a', { ...options, overwrite: true, onProgress: (p) => p.copied_pages }));
+  expectType<RestoreReport>()(await db.restore('a', { ...options, onProgress: ({ phase }) => phase }));
+  // @ts-expect-error -- a path is a text
+  await db.backup(1);
+  // @ts-expect-error -- a restore overwrites anyway
+  await db.restore('a', { overwrite: true });
   await db.analyze(options);
   await db.flush(options);
   await db.getStats(options);

@@ -11,7 +11,7 @@ use crate::record_row::{Column, Meaning, RecordRow, Table};
 use crate::timestamp;
 
 /// The columns in the order in which every statement here reads and writes them.
-const TABLE: &Table = &Table {
+pub(super) const TABLE: &Table = &Table {
     name: "file_hashes",
     columns: &[
         Column("hash", Meaning::Text),

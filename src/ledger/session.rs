@@ -14,7 +14,7 @@ use rusqlite::params;
 use rusqlite::types::Value;
 
 /// The columns in the order in which every statement here reads and writes them.
-const TABLE: &Table = &Table {
+pub(super) const TABLE: &Table = &Table {
     name: "upload_sessions",
     columns: &[
         Column("id", Meaning::Text),

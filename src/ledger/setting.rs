@@ -8,13 +8,14 @@ use crate::kept_statement::KeepingConnection;
 use crate::record::ConfigRecord;
 use crate::record_row::{Column, Meaning, RecordRow, Table};
 use crate::timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, params};
 
 /// The reserved key, under which the time of the last `vacuum` is kept.
 const LAST_VACUUM_KEY: &str = "__whatsapp_uploader_last_vacuum";
 
 /// The columns in the order in which every statement here reads and writes them.
-const TABLE: &Table = &Table {
+pub(super) const TABLE: &Table = &Table {
     name: "config",
     columns: &[
         Column("key", Meaning::Text),
@@ -43,13 +44,27 @@ pub(crate) fn set(connection: &Connection, key: &str, json: &str) -> Result<()> 
             "is reserved for this package; choose another",
         ));
     }
-    if serde_json::from_str::<serde::de::IgnoredAny>(json).is_err() {
+    if !is_json(json.as_bytes()) {
         return Err(Error::argument(
             "value",
             "is no JSON that can be stored: it must be valid and nested at most 127 deep",
         ));
     }
     write(connection, key, json)
+}
+
+fn is_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// Says whether a key is the reserved one.
+pub(super) fn is_reserved(key: ValueRef<'_>) -> bool {
+    key == ValueRef::Text(LAST_VACUUM_KEY.as_bytes())
+}
+
+/// Says whether a row's value is one that could have been set.
+pub(super) fn is_acceptable(row: &Row<'_>) -> Result<bool> {
+    Ok(matches!(row.get_ref(1)?, ValueRef::Text(json) if is_json(json)))
 }
 
 /// Keeps the time of a `vacuum`.

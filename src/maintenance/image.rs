@@ -1,11 +1,15 @@
 //! Owns a database as it stands in its files: the pages of the file, with the log's committed
 //! ones over them.
 
-use super::raw_file::{Part, RawFile};
+use super::journal_reader::{JournalContents, read_journal};
+use super::raw_file::{Part, RawFile, beside};
 use super::salvage::Pages;
 use super::wal_reader::{LogContents, is_page_size, read_log};
 use crate::error::{Error, Result};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What every SQLite file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -14,7 +18,10 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const GUESS_PAGES: u64 = 200;
 
 /// How often a log that begins again while it is read is read anew.
-const LOG_ATTEMPTS: usize = 3;
+const LOG_ATTEMPTS: usize = 5;
+
+/// How long to wait before that.
+const LOG_PAUSE: Duration = Duration::from_millis(2);
 
 /// The fields of the header that matter here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +74,8 @@ pub(super) struct Image {
     page_bytes: u32,
     pages: u32,
     pub(super) is_locked: bool,
+    /// A journal that its process left behind.
+    journal: Option<(File, JournalContents)>,
 }
 
 impl Image {
@@ -98,6 +107,7 @@ impl Image {
             page_bytes: 0,
             pages: 0,
             is_locked,
+            journal: None,
         };
         image.read_log(known);
         image.page_bytes = known.unwrap_or_else(|| image.guess_page_bytes());
@@ -112,13 +122,33 @@ impl Image {
             // What a commit has cut off the file's end is no part of it.
             image.pages = image.log.database_pages.min(image.pages);
         }
+        image.open_journal(path, log_of);
         Ok(image)
+    }
+
+    /// Reads the journal of a transaction that never ended; one of a process that lives is its own.
+    fn open_journal(&mut self, path: &Path, log_of: Option<&PathBuf>) {
+        if !self.is_locked || self.log.committed_frames > 0 {
+            return;
+        }
+        // A journal's file carries no locks, so it may be opened in any way.
+        let own = File::open(beside(path, "-journal")).ok();
+        let kept = || File::open(beside(log_of?, "-journal")).ok();
+        let Some(file) = own.or_else(kept) else {
+            return;
+        };
+        let contents = read_journal(self.page_bytes, |at, buffer| read_at(&file, at, buffer));
+        if let Some(pages) = contents.database_pages {
+            self.pages = self.pages.min(pages);
+            self.journal = Some((file, contents));
+        }
     }
 
     fn read_log(&mut self, known: Option<u32>) {
         let Some(log_file) = &self.log_file else {
             return;
         };
+        let mut broken_before = None;
         for _ in 0..LOG_ATTEMPTS {
             // Before the walk: frames that come after it are not asked for.
             let in_use = (!self.is_locked)
@@ -128,16 +158,40 @@ impl Image {
             let read = |at, buffer: &mut [u8]| log_file.read(at, buffer);
             self.log = read_log(length, known, read);
             self.log_bytes = length;
-            self.frames_in_use = in_use;
             let mut salts = [0; 8];
             let is_same = length < 32
                 || (log_file.read(16, &mut salts)
                     && salts[..4] == self.log.salts.0.to_be_bytes()
                     && salts[4..] == self.log.salts.1.to_be_bytes());
-            if is_same {
+            self.frames_in_use = in_use
+                .filter(|(_, of_round)| *of_round == salts)
+                .map(|(frames, _)| frames);
+            // A frame that was being written while it was read is whole the next time.
+            let is_settled = self.is_locked
+                || self.log.lost_frames == 0
+                || broken_before == Some(self.log.broken_frame);
+            if is_same && is_settled {
                 return;
             }
+            broken_before = Some(self.log.broken_frame);
+            std::thread::sleep(LOG_PAUSE);
         }
+        // The log of a busy writer never stood still, so nothing can be said against it.
+        if broken_before != Some(self.log.broken_frame) || self.frames_in_use.is_none() {
+            self.log.lost_frames = 0;
+            self.log.broken_frame = None;
+        }
+    }
+
+    /// Compares the file's bytes with what its header counts, both read now.
+    pub(super) fn size_and_expected(&self) -> Option<(u64, u64)> {
+        let mut start = [0; 100];
+        if !self.database.read(0, &mut start) {
+            return None;
+        }
+        let header = Header::parse(&start)?;
+        let expected = u64::from(header.pages?) * u64::from(header.page_bytes);
+        Some((self.database.length(), expected))
     }
 
     /// Finds the size of the pages of a file without a header: by the log's, or the one by which
@@ -181,6 +235,12 @@ impl Image {
     }
 }
 
+fn read_at(mut file: &File, at: u64, buffer: &mut [u8]) -> bool {
+    file.seek(SeekFrom::Start(at))
+        .and_then(|_| file.read_exact(buffer))
+        .is_ok()
+}
+
 impl Pages for Image {
     fn page_bytes(&self) -> usize {
         self.page_bytes as usize
@@ -195,6 +255,11 @@ impl Pages for Image {
     }
 
     fn read(&self, number: u32, buffer: &mut [u8]) -> bool {
+        if let Some((file, contents)) = &self.journal
+            && let Some(at) = contents.pages.get(&number)
+        {
+            return read_at(file, *at, buffer);
+        }
         match (self.log.pages.get(&number), &self.log_file) {
             (Some(at), Some(log_file)) if self.log.page_bytes == self.page_bytes => {
                 log_file.read(*at, buffer)

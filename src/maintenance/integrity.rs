@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// How many of SQLite's own complaints are asked for.
 const MAX_COMPLAINTS: u32 = 100;
 
+/// How long a file in use gets to become as long as its header says.
+const SIZE_PAUSE: Duration = Duration::from_millis(20);
+
 /// SQLite's result code for what was stopped on request.
 const INTERRUPTED: i32 = rusqlite::ffi::SQLITE_INTERRUPT;
 
@@ -193,10 +196,19 @@ impl Clock {
 
 /// Takes an error that means damage for a finding; hands on every other.
 fn damage(error: Error, findings: &mut Findings) -> Result<()> {
-    match error.errno().map(|code| code & 0xff) {
-        // Only these two: a lock, a full disk or a failing one says nothing about the file.
-        Some(rusqlite::ffi::SQLITE_CORRUPT | rusqlite::ffi::SQLITE_NOTADB) => {
+    use rusqlite::ffi::{SQLITE_CORRUPT, SQLITE_ERROR, SQLITE_NOTADB};
+    let primary = error.errno().map(|code| code & 0xff);
+    // A lock, a full disk or a failing one says nothing about the file. Our own SQL is sound: what
+    // it cannot run on, or read, is what has become of the schema or of a column.
+    let is_unreadable = matches!(error, Error::Internal(_) | Error::InvalidText { .. });
+    match primary {
+        Some(SQLITE_CORRUPT | SQLITE_NOTADB | SQLITE_ERROR) => {
             findings.add(Severity::Fault, "unreadable", None, None, error.to_string());
+            Ok(())
+        }
+        None if is_unreadable => {
+            let message = "a column holds what its type cannot be".to_owned();
+            findings.add(Severity::Fault, "unreadable", None, None, message);
             Ok(())
         }
         _ => Err(error),
@@ -363,16 +375,23 @@ fn check_log(image: &Image, findings: &mut Findings) {
 
 /// Compares the file's size with what its header says.
 fn check_size(image: &Image, findings: &mut Findings) {
-    let Some(header) = image.header else {
-        return;
-    };
-    let length = image.database.length();
-    let page_bytes = image.page_bytes() as u64;
     // The log's pages may stand behind the file's end: then its last commit says how many.
-    let Some(pages) = header.pages.filter(|_| image.log.database_pages == 0) else {
+    if image.log.database_pages > 0 {
+        return;
+    }
+    let Some((mut length, mut expected)) = image.size_and_expected() else {
         return;
     };
-    let expected = u64::from(pages) * page_bytes;
+    if length != expected && !image.is_locked {
+        // A checkpoint writes the first page before the last one.
+        std::thread::sleep(SIZE_PAUSE);
+        match image.size_and_expected() {
+            Some((again, expected_again)) => (length, expected) = (again, expected_again),
+            None => return,
+        }
+    }
+    let page_bytes = image.page_bytes() as u64;
+    let pages = expected / page_bytes;
     if length < expected {
         findings.add(
             Severity::Fault,

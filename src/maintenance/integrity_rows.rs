@@ -182,12 +182,8 @@ fn count_malformed(connection: &Connection, times: &str) -> Result<u64> {
 }
 
 fn check_last_vacuum(connection: &Connection, findings: &mut Findings) -> Result<()> {
-    let last = match ledger::read_last_vacuum(connection) {
-        Ok(last) => last,
-        // A value that is no text: reported as a setting already, where it is no JSON.
-        Err(error) if error.errno().is_none() => Some(String::new()),
-        Err(error) => return Err(error),
-    };
+    // What is no JSON text has been reported as a setting, or reads as none.
+    let last = ledger::read_last_vacuum(connection)?;
     if last.is_some_and(|time| timestamp::normalize("time", &time).is_err()) {
         findings.add(
             Severity::Remark,

@@ -203,10 +203,11 @@ impl RawFile {
         self.level = ffi::SQLITE_LOCK_NONE;
     }
 
-    /// Reads how many frames the log has by the shared memory of the connections that use it.
+    /// Reads how many frames the log has by the shared memory of the connections that use it, and
+    /// the salts of the round of the log that these belong to.
     ///
     /// Call it only when some do: the first to come would empty a file that was left behind.
-    pub(super) fn frames_in_use(&self) -> Option<u64> {
+    pub(super) fn frames_in_use(&self) -> Option<(u64, [u8; 8])> {
         let methods = self.methods()?;
         let (map, unmap) = (methods.xShmMap?, methods.xShmUnmap?);
         let mut shared: *mut c_void = ptr::null_mut();
@@ -226,12 +227,13 @@ impl RawFile {
             unmap(self.pointer(), 0);
         }
         let (first, second) = (header.get(..48)?, header.get(48..96)?);
-        // The fields: version, -, change, initialized, order, page size, and mxFrame at 16.
+        // The fields: version, -, change, initialized, order, page size, mxFrame at 16, salts at 32.
         if first != second || header[12] == 0 {
             return None;
         }
         let frames = first.get(16..20)?.try_into().ok()?;
-        Some(u64::from(u32::from_ne_bytes(frames)))
+        let salts = first.get(32..40)?.try_into().ok()?;
+        Some((u64::from(u32::from_ne_bytes(frames)), salts))
     }
 }
 

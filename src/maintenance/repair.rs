@@ -50,6 +50,7 @@ pub struct RepairReport {
 ///
 /// # Errors
 ///
+/// `SQLITE_INTERRUPT` when `must_stop` says so before the new file takes the name;
 /// [`Error::InUse`] while any connection has the file open, unless it is a rehearsal;
 /// [`Error::NothingToRepair`] when nothing of a ledger is in it; [`Error::FileMissing`]; what
 /// writing meets.
@@ -57,6 +58,7 @@ pub(crate) fn repair(
     config: &DatabaseConfig,
     options: RepairOptions,
     progress: &dyn Fn(u32, u32),
+    must_stop: &dyn Fn() -> bool,
 ) -> Result<RepairReport> {
     config.validate()?;
     if config.is_memory() {
@@ -98,6 +100,13 @@ pub(crate) fn repair(
     let tables = file.finish(findings.last_error_id)?;
     if !is_ledger(&findings, &tables) {
         return Err(Error::NothingToRepair { path });
+    }
+    // From here on, it is done.
+    if must_stop() {
+        return Err(Error::Sqlite {
+            extended_code: rusqlite::ffi::SQLITE_INTERRUPT,
+            message: "interrupted".into(),
+        });
     }
     let mut report = RepairReport {
         dry_run: options.dry_run,

@@ -103,7 +103,7 @@ fn rows(ledger: &DatabaseManager) -> Rows {
 /// Repairs, checks that nothing wrong came back, and gives the share of rows that did.
 fn repaired(config: &DatabaseConfig, before: &Rows) -> (f64, RepairReport) {
     let started = std::time::Instant::now();
-    let report = repair(config, RepairOptions::default(), &|_, _| {}).unwrap();
+    let report = repair(config, RepairOptions::default(), &|_, _| {}, &|| false).unwrap();
     assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
     let after = rows(&DatabaseManager::open(config.clone()).unwrap());
     let mut kept = 0;
@@ -275,7 +275,7 @@ fn what_is_in_the_log_counts_up_to_its_last_valid_commit() {
         fs::read(log_path(&config.path)).unwrap(),
     );
     let before = rows(&ledger);
-    let refused = repair(&config, RepairOptions::default(), &|_, _| {});
+    let refused = repair(&config, RepairOptions::default(), &|_, _| {}, &|| false);
     assert!(matches!(refused, Err(Error::InUse { .. })), "{refused:?}");
     drop(ledger);
     fs::write(&config.path, &database).unwrap();
@@ -285,6 +285,33 @@ fn what_is_in_the_log_counts_up_to_its_last_valid_commit() {
     let kept = report.kept.unwrap();
     assert_eq!(fs::read(&kept).unwrap(), database);
     assert_eq!(fs::read(log_path(&kept)).unwrap(), log);
+}
+
+#[test]
+fn a_transaction_that_a_journal_undoes_is_no_part_of_it() {
+    let folder = TestFolder::new();
+    let config = DatabaseConfig {
+        enable_wal: false,
+        ..folder.config()
+    };
+    let before = fill(&config, 2_000);
+    let ledger = DatabaseManager::open(config.clone()).unwrap();
+    ledger
+        .connection()
+        .execute_batch(
+            "PRAGMA cache_size = 5; BEGIN; UPDATE file_hashes SET chat_id = 'changed';
+             DELETE FROM file_hashes WHERE rowid % 2 = 0",
+        )
+        .unwrap();
+    let copy = DatabaseConfig::new(folder.path().join("copy.db"));
+    fs::copy(&config.path, &copy.path).unwrap();
+    let journal = fs::read(beside(&config.path, "-journal")).unwrap();
+    fs::write(beside(&copy.path, "-journal"), &journal).unwrap();
+    let (share, report) = repaired(&copy, &before);
+    assert!((share - 1.0).abs() < f64::EPSILON, "{share} {report:?}");
+    let kept = report.kept.unwrap();
+    assert_eq!(fs::read(beside(&kept, "-journal")).unwrap(), journal);
+    assert!(!beside(&copy.path, "-journal").exists());
 }
 
 #[test]
@@ -322,7 +349,13 @@ fn a_rehearsal_and_a_refusal_change_nothing() {
     let bytes = fs::read(&config.path).unwrap();
     let names = || fs::read_dir(folder.path()).unwrap().count();
     let before = names();
-    let report = repair(&config, RepairOptions { dry_run: true }, &|_, _| {}).unwrap();
+    let report = repair(
+        &config,
+        RepairOptions { dry_run: true },
+        &|_, _| {},
+        &|| false,
+    )
+    .unwrap();
     assert_eq!(report.kept, None);
     assert_eq!((fs::read(&config.path).unwrap(), names()), (bytes, before));
     for foreign in [
@@ -331,7 +364,7 @@ fn a_rehearsal_and_a_refusal_change_nothing() {
         vec![13; 90_000],
     ] {
         fs::write(&config.path, &foreign).unwrap();
-        let refused = repair(&config, RepairOptions::default(), &|_, _| {});
+        let refused = repair(&config, RepairOptions::default(), &|_, _| {}, &|| false);
         assert!(matches!(refused, Err(Error::NothingToRepair { .. })));
         assert_eq!(
             (fs::read(&config.path).unwrap(), names()),
@@ -368,7 +401,12 @@ fn any_bytes_are_survived() {
         }
         fs::write(&config.path, &bytes).unwrap();
         let started = std::time::Instant::now();
-        let outcome = repair(&config, RepairOptions { dry_run: true }, &|_, _| {});
+        let outcome = repair(
+            &config,
+            RepairOptions { dry_run: true },
+            &|_, _| {},
+            &|| false,
+        );
         assert!(
             matches!(outcome, Ok(_) | Err(Error::NothingToRepair { .. })),
             "round {round}: {outcome:?}"

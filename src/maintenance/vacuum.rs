@@ -28,7 +28,11 @@ pub(crate) fn vacuum_with(connection: &Connection) -> Result<()> {
     require_no_transaction(connection)?;
     // Before the long work: without the ledger's tables its time could not be kept.
     read_last_vacuum(connection).map_err(ledger::explain)?;
-    connection.execute_batch("VACUUM")?;
+    let done = connection.execute_batch("VACUUM");
+    // It makes SQLite prepare every statement anew, which the rollback of the next transaction
+    // may find no memory for: that one is to be prepared when the transaction begins.
+    connection.flush_prepared_statement_cache();
+    done?;
     write_last_vacuum(connection, &timestamp::now())
 }
 

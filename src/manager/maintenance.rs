@@ -2,17 +2,24 @@
 
 use super::DatabaseManager;
 use crate::config::DatabaseConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ledger::stats;
-use crate::maintenance::{self, IntegrityOptions, IntegrityReport, RepairOptions, RepairReport};
-use crate::record::DatabaseStats;
+use crate::maintenance::{
+    self, Control, IntegrityOptions, IntegrityReport, RepairOptions, RepairReport,
+};
+use crate::record::{BackupReport, CopyProgress, DatabaseStats, RestoreProgress, RestoreReport};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 impl DatabaseManager {
     /// Rebuilds the file without free pages.
     ///
     /// # Errors
     ///
-    /// [`Error::TransactionState`](crate::Error::TransactionState) inside a transaction; SQLite's own.
+    /// [`Error::TransactionState`](crate::Error::TransactionState) inside a transaction; SQLite's
+    /// own.
     pub fn vacuum(&self) -> Result<()> {
         self.ledger(|connection| maintenance::vacuum_with(connection))
     }
@@ -107,7 +114,97 @@ impl DatabaseManager {
         options: RepairOptions,
         progress: impl Fn(u32, u32),
     ) -> Result<RepairReport> {
-        maintenance::repair(config, options, &progress)
+        maintenance::repair(config, options, &progress, &|| false)
+    }
+
+    /// Copies the ledger into one file at `path` that only this user may read, while it is in use:
+    /// what is committed when it begins.
+    ///
+    /// The copy is checked before it gets its name, in one step that the disk has when this
+    /// returns; until then, a backup that is there already stays. Anything else that is there is
+    /// replaced only when `overwrite` says so. `watch` is told how far the copy is, and may end it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FolderMissing`], [`Error::FileExists`], [`Error::InUse`], [`Error::NotAFile`] or
+    /// [`Error::SymbolicLink`] of the path; [`Error::TransactionState`] when a transaction of a
+    /// database in memory is open; `SQLITE_CORRUPT` when the ledger is damaged;
+    /// `SQLITE_INTERRUPT` when `watch` ended it. Then nothing of the copy is left.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// # use whatsapp_uploader_database::{DatabaseConfig, DatabaseManager};
+    /// # fn main() -> whatsapp_uploader_database::Result<()> {
+    /// # let ledger = DatabaseManager::open(DatabaseConfig::new(":memory:"))?;
+    /// # ledger.initialize_schema()?;
+    /// let path = std::env::temp_dir().join(format!("ledger-{}.backup", std::process::id()));
+    /// let report = ledger.backup(&path, false, |_| ControlFlow::Continue(()))?;
+    /// assert!(report.bytes > 0);
+    /// # std::fs::remove_file(path).ok();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn backup(
+        &self,
+        path: impl AsRef<Path>,
+        overwrite: bool,
+        watch: impl FnMut(CopyProgress) -> ControlFlow<()>,
+    ) -> Result<BackupReport> {
+        steered(watch, |control| {
+            if self.config.is_memory() {
+                maintenance::backup_with(&self.connection, path.as_ref(), overwrite, control)
+            } else {
+                maintenance::backup(&self.config, path.as_ref(), overwrite, control)
+            }
+        })
+    }
+
+    /// Replaces all that the ledger holds with the rows of a backup, as one transaction that other
+    /// processes see like any commit.
+    ///
+    /// The file is not trusted: rows that the ledger's rules accept are copied into the schema that
+    /// this version makes; no view, trigger, index or other table of the file is run or kept, and
+    /// none of the ledger's file either. What the ledger held until now is first kept beside it, as
+    /// `<path>.before-restore-<time>`. `watch` is told how far it is, and may end it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FileMissing`], [`Error::NotAFile`], [`Error::SymbolicLink`] of the path;
+    /// `SQLITE_NOTADB`, `SQLITE_CORRUPT`, [`Error::SchemaTooNew`] or [`Error::NotRestorable`] of the
+    /// file; [`Error::TransactionState`] inside a transaction; a lock of another connection; `SQLITE_INTERRUPT` when `watch` ended it. Then the ledger
+    /// is as it was.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// # use whatsapp_uploader_database::{DatabaseConfig, DatabaseManager};
+    /// # fn main() -> whatsapp_uploader_database::Result<()> {
+    /// # let ledger = DatabaseManager::open(DatabaseConfig::new(":memory:"))?;
+    /// # ledger.initialize_schema()?;
+    /// # let path = std::env::temp_dir().join(format!("restore-{}.backup", std::process::id()));
+    /// # ledger.backup(&path, false, |_| ControlFlow::Continue(()))?;
+    /// let report = ledger.restore(&path, |_| ControlFlow::Continue(()))?;
+    /// assert_eq!(report.tables.file_hashes.skipped, 0);
+    /// # std::fs::remove_file(path).ok();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn restore(
+        &self,
+        path: impl AsRef<Path>,
+        watch: impl FnMut(RestoreProgress) -> ControlFlow<()>,
+    ) -> Result<RestoreReport> {
+        if !self.connection.is_autocommit() {
+            return Err(Error::TransactionState(
+                "a restore is not possible inside a transaction; end it first",
+            ));
+        }
+        steered(watch, |control| {
+            if self.config.is_memory() {
+                maintenance::restore_with(&self.connection, &self.config, path.as_ref(), control)
+            } else {
+                maintenance::restore(&self.config, path.as_ref(), control)
+            }
+        })
     }
 
     /// Counts what the ledger holds.
@@ -123,4 +220,21 @@ impl DatabaseManager {
             })
         })
     }
+}
+
+/// Lets what is told of the progress end the work.
+fn steered<P, T>(
+    mut watch: impl FnMut(P) -> ControlFlow<()>,
+    work: impl FnOnce(&mut Control<'_, P>) -> Result<T>,
+) -> Result<T> {
+    let must_stop = Arc::new(AtomicBool::new(false));
+    let is_stopped = Arc::clone(&must_stop);
+    work(&mut Control {
+        must_stop: Arc::new(move || is_stopped.load(Ordering::Relaxed)),
+        report: &mut |progress| {
+            if watch(progress).is_break() {
+                must_stop.store(true, Ordering::Relaxed);
+            }
+        },
+    })
 }

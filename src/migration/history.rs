@@ -9,7 +9,7 @@ use crate::record_row::{Column, Meaning, RecordRow, Table};
 use crate::timestamp;
 use rusqlite::{Connection, params};
 
-const TABLE: &Table = &Table {
+pub(crate) const TABLE: &Table = &Table {
     name: "schema_migrations",
     columns: &[
         Column("version", Meaning::Counter),

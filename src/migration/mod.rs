@@ -8,7 +8,9 @@ mod history;
 mod migrator;
 mod v1;
 
-pub(crate) use history::{create_table, read_history, read_versions, record_version};
+pub(crate) use history::{
+    TABLE as HISTORY, create_table, read_history, read_versions, record_version,
+};
 pub(crate) use migrator::{
     Lock, check_rollback, check_versions, finish_step, initialize_v1, pending_versions, remove_step,
 };

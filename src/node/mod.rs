@@ -16,6 +16,7 @@ mod open_file;
 mod packed_value;
 mod parameter;
 mod prepared;
+mod progress;
 mod record;
 mod row_codec;
 mod run_many;

@@ -8,13 +8,6 @@ use serde::Serialize;
 /// A value that becomes a plain JavaScript object, or an array of them.
 pub struct Record<T>(pub(super) T);
 
-impl<T: Serialize> ToNapiValue for Record<T> {
-    #[allow(unsafe_code)]
-    unsafe fn to_napi_value(env: sys::napi_env, record: Self) -> napi::Result<sys::napi_value> {
-        Ok(Env::from_raw(env).to_js_value(&record.0)?.raw())
-    }
-}
-
 impl<T> TypeName for Record<T> {
     fn type_name() -> &'static str {
         "Object"
@@ -22,5 +15,12 @@ impl<T> TypeName for Record<T> {
 
     fn value_type() -> ValueType {
         ValueType::Object
+    }
+}
+
+impl<T: Serialize> ToNapiValue for Record<T> {
+    #[allow(unsafe_code)]
+    unsafe fn to_napi_value(env: sys::napi_env, record: Self) -> napi::Result<sys::napi_value> {
+        Ok(Env::from_raw(env).to_js_value(&record.0)?.raw())
     }
 }

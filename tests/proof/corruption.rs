@@ -93,18 +93,16 @@ pub fn run(order: &Order, report: &mut Report) -> Outcome<()> {
         let mut random = Random::of_case(order.seed, case);
         // Few ledgers, so that most of the time is spent on damaged ones.
         let number = random.below(24) as u64;
-        let base = match bases.entry(number) {
-            Entry::Occupied(made) => made.into_mut(),
-            Entry::Vacant(place) => {
-                let mut random = Random::of_case(order.seed ^ 0xba5e, number);
-                let files = if number == 0 {
-                    1_500
-                } else {
-                    40 + random.below(120) as u32
-                };
-                place.insert(Ledger::make(&path, files, true, &mut random)?)
-            }
-        };
+        if let Entry::Vacant(entry) = bases.entry(number) {
+            let mut random = Random::of_case(order.seed ^ 0xba5e, number);
+            let files = if number == 0 {
+                1_500
+            } else {
+                40 + random.below(120) as u32
+            };
+            entry.insert(Ledger::make(&path, files, true, &mut random)?);
+        }
+        let base = &bases[&number];
         let mut damaged = base.clone();
         let in_log = random.one_in(3);
         let damage = *random.pick(&Damage::ALL);
@@ -261,13 +259,12 @@ pub fn run_repair(order: &Order, report: &mut Report) -> Outcome<()> {
         workers::begin_case(case);
         let mut random = Random::of_case(order.seed, case);
         let number = random.below(6) as u64;
-        let base = match bases.entry(number) {
-            Entry::Occupied(made) => made.into_mut(),
-            Entry::Vacant(place) => {
-                let mut random = Random::of_case(order.seed ^ 0xba5e, number);
-                place.insert(Ledger::make(&path, 1_500, number % 2 == 1, &mut random)?)
-            }
-        };
+        if let Entry::Vacant(entry) = bases.entry(number) {
+            let mut random = Random::of_case(order.seed ^ 0xba5e, number);
+            let base = Ledger::make(&path, 1_500, number % 2 == 1, &mut random)?;
+            entry.insert(base);
+        }
+        let base = &bases[&number];
         let mut damaged = base.clone();
         let kind = ["five_percent_random", "page_1_lost", "one_page_random"]
             [case as usize / order.jobs as usize % 3];

@@ -22,7 +22,8 @@ pub use self::shape::Table;
 use self::roots::{is_plausible, read_schema};
 pub(crate) use self::shape::TABLES;
 use self::tree::{
-    Account, Ranges, Standing, look_up, loose_rows, set_free_pages_aside, walk_index, walk_table,
+    Account, Ranges, Standing, look_up, loose_entries, loose_rows, set_free_pages_aside,
+    walk_index, walk_table,
 };
 use std::collections::HashMap;
 
@@ -132,13 +133,18 @@ pub fn salvage(pages: &impl Pages, layouts: &[Roots], sink: &mut impl Sink) -> F
         scan(&indexes, &lost, &mut account, sink);
         for table in TABLES {
             if let Some(ranges) = lost.get(&table).filter(|ranges| !ranges.is_empty()) {
-                keep_keys(&indexes, table, ranges, sink);
+                keep_keys(&indexes, table, ranges, &account, sink);
             }
         }
     }
     findings.damaged_pages = u32::try_from(account.damaged.len()).unwrap_or(u32::MAX);
     sink.progress(total, total);
     findings
+}
+
+/// Says whether a key is a SHA-256 in hexadecimal digits.
+fn is_hash(key: &str) -> bool {
+    key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Rows by which an index is recognized.
@@ -187,8 +193,6 @@ impl<P: Pages> Indexes<'_, P> {
     fn of_hashes(&self) -> Option<u32> {
         let (name, _) = Table::Hashes.key_index()?;
         let root = *self.roots.get(name)?;
-        let is_hash =
-            |key: &str| key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
         let (mut entries, mut hashes) = (0_u64, 0_u64);
         walk_index(self.pages, root, &mut Account::new(self.pages), |key, _| {
             entries += 1;
@@ -292,8 +296,10 @@ fn keep_keys<P: Pages>(
     indexes: &Indexes<'_, P>,
     table: Table,
     lost: &Ranges,
+    account: &Account,
     sink: &mut impl Sink,
 ) {
+    let pages = indexes.pages;
     let has_rows = indexes
         .known
         .get(&table)
@@ -309,6 +315,17 @@ fn keep_keys<P: Pages>(
             keys.push((rowid, key.to_owned()));
         }
     });
+    if table == Table::Hashes {
+        // Pages of the index that it does not reach any more: known by the form of their keys.
+        for number in (2..=pages.count()).filter(|number| account.is_free(*number)) {
+            for (key, rowid) in loose_entries(pages, number) {
+                let is_wanted = is_hash(&key) && lost.contains(rowid) && !sink.has(table, rowid);
+                if is_wanted && look_up(pages, root, &key, rowid) != Standing::Absent {
+                    keys.push((rowid, key));
+                }
+            }
+        }
+    }
     keys.sort_unstable();
     keys.dedup_by_key(|(rowid, _)| *rowid);
     let mut hints: HashMap<i64, Hints> = keys

@@ -363,3 +363,14 @@ pub(super) fn walk_index(
         }
     }
 }
+
+/// Gives the entries of an index's page that no tree reaches, whatever its place.
+pub(super) fn loose_entries(pages: &impl Pages, number: u32) -> Vec<(String, i64)> {
+    Page::read(pages, number)
+        .filter(|page| matches!(page.kind, Kind::IndexLeaf | Kind::IndexInterior))
+        .and_then(|page| entries(&page, pages, None, None))
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(_, entry)| entry)
+        .collect()
+}

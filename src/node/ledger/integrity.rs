@@ -4,46 +4,16 @@
 use super::Ledger;
 use crate::error::Error;
 use crate::maintenance::{self, IntegrityOptions, IntegrityReport, RepairOptions, RepairReport};
-use crate::manager::DatabaseManager;
 use crate::node::config::read_config;
 use crate::node::error::call;
 use crate::node::interruption::Interruption;
+use crate::node::progress::Progress;
 use crate::node::record::Record;
 use crate::node::task::Job;
 use napi::Env;
 use napi::bindgen_prelude::{AsyncTask, Unknown};
 use napi_derive::napi;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-
-/// How far a job is: looked at by JavaScript, so that nothing of the job reaches it once it ended.
-#[napi]
-#[derive(Clone, Default)]
-pub struct Progress {
-    done: Arc<AtomicU32>,
-    total: Arc<AtomicU32>,
-}
-
-#[napi]
-impl Progress {
-    #[napi(constructor)]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// How many pages are done.
-    #[napi(getter)]
-    pub fn done(&self) -> u32 {
-        self.done.load(Ordering::Relaxed)
-    }
-
-    /// How many there are; 0 until that is known.
-    #[napi(getter)]
-    pub fn total(&self) -> u32 {
-        self.total.load(Ordering::Relaxed)
-    }
-}
 
 fn options(deep: bool, max_ms: Option<f64>) -> IntegrityOptions {
     IntegrityOptions {
@@ -76,15 +46,13 @@ pub fn repair(
     config: Unknown<'_>,
     dry_run: bool,
     progress: &Progress,
+    interruption: &Interruption,
 ) -> napi::Result<AsyncTask<Job<Record<RepairReport>>>> {
     let config = call(env, "repair", || read_config(config))?;
-    let progress = progress.clone();
+    let (progress, must_stop) = (progress.clone(), interruption.question());
     Ok(Job::start("repair", move || {
-        let hear = |done, total| {
-            progress.total.store(total, Ordering::Relaxed);
-            progress.done.store(done, Ordering::Relaxed);
-        };
-        DatabaseManager::repair(&config, RepairOptions { dry_run }, hear).map(Record)
+        let hear = |done, total| progress.note("pages", i64::from(done), i64::from(total));
+        maintenance::repair(&config, RepairOptions { dry_run }, &hear, &must_stop).map(Record)
     }))
 }
 

@@ -4,6 +4,7 @@
 //! Arguments come one by one, in the order of `lib/record.js`: reading properties is cheap for
 //! JavaScript and dear for an addon. Nothing of the caller's runs while the handle is borrowed.
 
+mod backup;
 mod batch;
 mod file_hash;
 mod function;
