@@ -25,9 +25,6 @@ use std::time::{Duration, Instant};
 const LEAST_PATIENCE: Duration = Duration::from_secs(30);
 const PATIENCE_PER_MIB: Duration = Duration::from_secs(1);
 
-/// How often the present state is kept anew because others wrote before the ledger was locked.
-const MAX_ATTEMPTS: u32 = 10;
-
 type Steering<'a, 'b> = &'a mut Control<'b, RestoreProgress>;
 
 /// Replaces all that the ledger holds with the rows of the file at `path`.
@@ -186,7 +183,8 @@ fn write(
     let source = open_source(config)?;
     source.busy_timeout(Duration::ZERO)?;
     let is_logged = journal_mode(live)? == "wal";
-    for _ in 0..MAX_ATTEMPTS {
+    let begun = Instant::now();
+    loop {
         let file = TemporaryFile::new_beside(own_path, "before-restore")?;
         let mut writing = PageCopy::new(fresh, live)?;
         // The lock of a log leaves readers alone, so the present state is kept under it. That of a
@@ -198,7 +196,14 @@ fn write(
             let kept = keep(&source, file.path(), patience, control)?;
             patiently(patience, control, |_| writing.step(0))?;
             if change_counter(live)? != kept {
-                continue;
+                if begun.elapsed() < patience {
+                    continue;
+                }
+                return Err(Error::Busy(
+                    "other connections wrote each time before the ledger could be locked; \
+                     try again"
+                        .into(),
+                ));
             }
         }
         let path = free_name(own_path)?;
@@ -206,9 +211,6 @@ fn write(
         copy_pages(&mut writing, RestorePhase::Writing, control)?;
         return Ok(path);
     }
-    Err(Error::Busy(
-        "other connections wrote each time before the ledger could be locked; try again".into(),
-    ))
 }
 
 /// Copies the present state as it is, page for page: damage is no reason to lose what is whole.

@@ -33,6 +33,9 @@ pub(crate) fn vacuum_with(connection: &Connection) -> Result<()> {
     let allowed = connection.limit(Limit::SQLITE_LIMIT_ATTACHED)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
     let outcome = connection.execute_batch("VACUUM");
+    // It makes SQLite prepare every statement anew, which the rollback of the next transaction
+    // may find no memory for: that one is to be prepared when the transaction begins.
+    connection.flush_prepared_statement_cache();
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, allowed)?;
     outcome?;
     write_last_vacuum(connection, &timestamp::now())

@@ -5,7 +5,7 @@
 //!     [--count N] [--seed S] [--control] [--jobs J]
 //! ```
 //!
-//! Campaigns: `power`, `io`, `memory`, `corruption`, `wal`, `repair`, `fuzz`; `list` prints their names.
+//! Campaigns: `power`, `io`, `memory`, `corruption`, `wal`, `repair`; `list` prints their names.
 //! `--count` is the number of images, faults or inputs (the last program is run to its end, so a
 //! few more may be made); the seed is 1 unless given. `--control` runs the campaign's negative
 //! control: something is broken on purpose, and the campaign must notice.

@@ -357,16 +357,9 @@ impl Rows {
             rows.sessions
                 .insert(session.id, (session.success_count, session.error_count));
         }
-        let mut after = None;
-        loop {
-            let page = ledger.file_hash_page(None, after.as_ref(), 1_000)?;
-            for file in page.records {
-                rows.files.insert(file.hash, (file.file_size, file.chat_id));
-            }
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
+        // In one page: in a damaged file, a cursor may lead back to where it came from.
+        for file in ledger.file_hash_page(None, None, 1_000_000)?.records {
+            rows.files.insert(file.hash, (file.file_size, file.chat_id));
         }
         for error in ledger.error_page(None, None, 100_000)?.records {
             let read = (error.session_id, error.retry_count, error.error_message);
