@@ -7,7 +7,6 @@ use crate::page::{Cursor, Page};
 use crate::record::{MAX_SAFE_INTEGER, NewUploadError, UploadError, check_counter};
 use crate::record_row::{Column, Meaning, RecordRow, Table};
 use crate::timestamp;
-use rusqlite::OptionalExtension;
 
 /// The columns in the order in which every statement here reads them.
 pub(super) const TABLE: &Table = &Table {
