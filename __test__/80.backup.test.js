@@ -9,7 +9,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 const { once } = require('node:events');
 const { DatabaseManager } = require('../index.js');
-const { makeFolder, newError, newFileHash, newSession, openLedger } = require('./support/ledger.js');
+const { code, damageFile, makeFolder, newError, newFileHash, newSession, openLedger } = require('./support/ledger.js');
 
 const IS_WINDOWS = process.platform === 'win32';
 
@@ -31,11 +31,6 @@ async function inside(file, look) {
     await db.disconnect();
   }
 }
-
-const code = (expected) => (error) => {
-  assert.equal(error.code, expected, error.message);
-  return true;
-};
 
 for (const enableWAL of [true, false]) {
   test(`a backup holds what was written before it, in one private file (WAL: ${enableWAL})`, async (t) => {
@@ -241,9 +236,7 @@ test('a damaged ledger gives no backup', async (t) => {
   const first = await openLedger(t, { path: file });
   await fill(first, 2000);
   await first.disconnect();
-  const bytes = fs.readFileSync(file);
-  bytes.fill(0x5a, 4096 * 20, 4096 * 24);
-  fs.writeFileSync(file, bytes);
+  damageFile(file);
   const db = new DatabaseManager({ path: file });
   await db.connect();
   t.after(() => db.disconnect());

@@ -9,16 +9,20 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 const { DatabaseManager, createConnection } = require('../index.js');
-const { makeFolder, newError, newFileHash, newSession, openLedger } = require('./support/ledger.js');
+const {
+  DAMAGE,
+  code,
+  damageFile,
+  makeFolder,
+  newError,
+  newFileHash,
+  newSession,
+  openLedger,
+} = require('./support/ledger.js');
 
 const IS_WINDOWS = process.platform === 'win32';
 
 const V1 = fs.readFileSync(path.join(__dirname, '..', 'src', 'migration', 'v1.sql'), 'utf8');
-
-const code = (expected) => (error) => {
-  assert.equal(error.code, expected, error.message);
-  return true;
-};
 
 /** Makes a database of one's own SQL, through a connection that trusts it. */
 function makeFile(file, sql) {
@@ -369,16 +373,15 @@ test('a damaged ledger can be restored over, and is kept as it is', async (t) =>
   await fill(first, 'old', 2000);
   await first.backup(backup);
   await first.disconnect();
-  const bytes = fs.readFileSync(file);
-  bytes.fill(0x5a, 4096 * 20, 4096 * 24);
-  fs.writeFileSync(file, bytes);
+  const bytes = damageFile(file);
   const db = new DatabaseManager({ path: file });
   await db.connect();
   t.after(() => db.disconnect());
   const { kept } = await db.restore(backup);
   assert.equal((await db.findFileHashes('chat123')).length, 2000);
   assert.equal(query(file, 'PRAGMA integrity_check')[0].integrity_check, 'ok');
-  assert.deepEqual(fs.readFileSync(kept).subarray(4096 * 20, 4096 * 24), bytes.subarray(4096 * 20, 4096 * 24));
+  const damage = (content) => content.subarray(DAMAGE.start, DAMAGE.end);
+  assert.deepEqual(damage(fs.readFileSync(kept)), damage(bytes));
 });
 
 test('kill -9 leaves the old state or the restored one', { skip: IS_WINDOWS }, async (t) => {

@@ -413,3 +413,49 @@ fn a_connection_runs_sql_of_ones_own_in_a_transaction() {
     assert!(outcome.is_err());
     assert!(connection.handle().prepare("SELECT * FROM t").is_err());
 }
+
+/// A leaf of the table where a later one was gives rows whose ids go back: the next page would begin
+/// where an earlier one did.
+#[test]
+fn pages_of_a_damaged_table_come_to_an_end() {
+    let folder = Folder::new();
+    let config = folder.config();
+    let leaves: Vec<usize> = {
+        let ledger = DatabaseManager::open(config.clone()).unwrap();
+        ledger.initialize_schema().unwrap();
+        let files: Vec<_> = (0..2_000).map(|i| file(&format!("hash-{i:05}"))).collect();
+        ledger.add_file_hashes(&files, OnConflict::Fail).unwrap();
+        ledger.close().unwrap();
+        let connection = Connection::open(&config).unwrap();
+        let mut statement = connection
+            .handle()
+            .prepare("SELECT pageno FROM dbstat WHERE name = 'file_hashes' AND pagetype = 'leaf'")
+            .unwrap();
+        let leaves = statement
+            .query_map([], |row| row.get::<_, u32>(0).map(|page| page as usize))
+            .unwrap();
+        leaves.collect::<std::result::Result<_, _>>().unwrap()
+    };
+    let page_bytes = 4096;
+    let mut bytes = std::fs::read(&config.path).unwrap();
+    let range = |leaf: usize| (leaf - 1) * page_bytes..leaf * page_bytes;
+    let later = range(leaves[leaves.len() / 2]).start;
+    bytes.copy_within(range(leaves[leaves.len() / 4]), later);
+    std::fs::write(&config.path, &bytes).unwrap();
+    for page_size in [7, 30, 100] {
+        let ledger = DatabaseManager::open(config.clone()).unwrap();
+        let mut after = None;
+        let mut pages = 0;
+        let end = loop {
+            pages += 1;
+            assert!(pages <= 2_001, "page after page, and no end");
+            match ledger.file_hash_page(None, after.as_ref(), page_size) {
+                Ok(page) if page.next.is_none() => break Ok(()),
+                Ok(page) => after = page.next,
+                Err(error) => break Err(error),
+            }
+        };
+        let code = end.map_err(|error| error.code()).unwrap_err();
+        assert_eq!(code, "SQLITE_CORRUPT", "{page_size}");
+    }
+}

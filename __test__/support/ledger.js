@@ -2,10 +2,14 @@
 
 /** Owns what most tests begin with: a temporary folder, an open ledger, valid records. */
 
-const { mkdtempSync, rmSync } = require('node:fs');
+const assert = require('node:assert/strict');
+const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { DatabaseManager } = require('../../index.js');
+
+/** Where `damageFile` damages. */
+const DAMAGE = { start: 4096 * 20, end: 4096 * 24 };
 
 const NOW = '2026-01-31T12:00:00.000Z';
 
@@ -24,6 +28,22 @@ async function openLedger(t, config = {}) {
   t.after(() => db.disconnect());
   await db.initializeSchema();
   return db;
+}
+
+/** Overwrites four pages in the middle of a closed ledger's file; gives the damaged file's bytes. */
+function damageFile(file) {
+  const bytes = readFileSync(file);
+  bytes.fill(0x5a, DAMAGE.start, DAMAGE.end);
+  writeFileSync(file, bytes);
+  return bytes;
+}
+
+/** Says for `assert.rejects` whether an error has a code. */
+function code(expected) {
+  return (error) => {
+    assert.equal(error.code, expected, error.message);
+    return true;
+  };
 }
 
 function newSession(changes = {}) {
@@ -83,4 +103,16 @@ function makeRandom(seed) {
   };
 }
 
-module.exports = { NOW, makeFolder, makeRandom, newError, newFileHash, newSession, openLedger, stateOf };
+module.exports = {
+  DAMAGE,
+  NOW,
+  code,
+  damageFile,
+  makeFolder,
+  makeRandom,
+  newError,
+  newFileHash,
+  newSession,
+  openLedger,
+  stateOf,
+};

@@ -183,3 +183,30 @@ pub(crate) fn clear(connection: &KeepingConnection, session_id: &str) -> Result<
         .execute([session_id])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migration::Migrator;
+
+    #[test]
+    fn a_retry_whose_commit_is_refused_is_not_counted() {
+        let mut handle = rusqlite::Connection::open_in_memory().unwrap();
+        Migrator::ledger().migrate(&handle).unwrap();
+        handle
+            .execute_batch(
+                "INSERT INTO upload_sessions (id, chat_id, chat_name, start_time, last_update, \
+                 total_files, status, created_at) VALUES ('s', 'c', 'n', 't', 't', 0, 'running', 't');
+                 INSERT INTO upload_errors (id, session_id, file_path, error_type, error_message, \
+                 retry_count, timestamp) VALUES (7, 's', 'p', 'e', 'm', 2, 't')",
+            )
+            .unwrap();
+        handle.commit_hook(Some(|| true)).unwrap();
+        let connection = KeepingConnection::new(handle);
+        assert!(increment_retry_count(&connection, 7).is_err());
+        let mut handle = connection.into_connection();
+        handle.commit_hook(None::<fn() -> bool>).unwrap();
+        let connection = KeepingConnection::new(handle);
+        assert_eq!(increment_retry_count(&connection, 7).unwrap(), 3);
+    }
+}

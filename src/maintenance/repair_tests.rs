@@ -260,20 +260,24 @@ fn a_hash_without_its_row_is_kept() {
     assert_eq!(u64::try_from(chats).unwrap(), hashes.key_only);
 }
 
-#[test]
-fn what_is_in_the_log_counts_up_to_its_last_valid_commit() {
-    let folder = TestFolder::new();
-    let config = folder.config();
-    fill(&config, 500);
+/// Makes a ledger with a row that only its log has; gives it, open, with its files' bytes.
+fn fill_log(config: &DatabaseConfig) -> (DatabaseManager, Vec<u8>, Vec<u8>) {
+    fill(config, 500);
     let ledger = DatabaseManager::open(config.clone()).unwrap();
     ledger
         .connection()
         .execute_batch("INSERT INTO config VALUES ('in-the-log', '1', '2026-01-31T12:00:00.000Z')")
         .unwrap();
-    let (database, log) = (
-        fs::read(&config.path).unwrap(),
-        fs::read(log_path(&config.path)).unwrap(),
-    );
+    let database = fs::read(&config.path).unwrap();
+    let log = fs::read(log_path(&config.path)).unwrap();
+    (ledger, database, log)
+}
+
+#[test]
+fn what_is_in_the_log_counts_up_to_its_last_valid_commit() {
+    let folder = TestFolder::new();
+    let config = folder.config();
+    let (ledger, database, log) = fill_log(&config);
     let before = rows(&ledger);
     let refused = repair(&config, RepairOptions::default(), &|_, _| {}, &|| false);
     assert!(matches!(refused, Err(Error::InUse { .. })), "{refused:?}");
@@ -318,16 +322,7 @@ fn a_transaction_that_a_journal_undoes_is_no_part_of_it() {
 fn a_repair_that_died_before_its_last_step_is_taken_up() {
     let folder = TestFolder::new();
     let config = folder.config();
-    fill(&config, 500);
-    let ledger = DatabaseManager::open(config.clone()).unwrap();
-    ledger
-        .connection()
-        .execute_batch("INSERT INTO config VALUES ('in-the-log', '1', '2026-01-31T12:00:00.000Z')")
-        .unwrap();
-    let (database, log) = (
-        fs::read(&config.path).unwrap(),
-        fs::read(log_path(&config.path)).unwrap(),
-    );
+    let (ledger, database, log) = fill_log(&config);
     let before = rows(&ledger);
     drop(ledger);
     fs::write(&config.path, &database).unwrap();
