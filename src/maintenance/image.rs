@@ -148,7 +148,7 @@ impl Image {
         let Some(log_file) = &self.log_file else {
             return;
         };
-        let mut broken_before = None;
+        let mut end_before = None;
         for _ in 0..LOG_ATTEMPTS {
             // Before the walk: frames that come after it are not asked for.
             let in_use = (!self.is_locked)
@@ -166,20 +166,23 @@ impl Image {
             self.frames_in_use = in_use
                 .filter(|(_, of_round)| *of_round == salts)
                 .map(|(frames, _)| frames);
-            // A frame that was being written while it was read is whole the next time.
-            let is_settled = self.is_locked
-                || self.log.lost_frames == 0
-                || broken_before == Some(self.log.broken_frame);
+            // What was being written while it was read is whole the next time, and committed.
+            let end = (self.log.broken_frame, self.log.uncommitted_frames);
+            let is_whole =
+                end == (None, 0) || self.log.lost_frames == 0 && self.frames_in_use.is_some();
+            let is_settled = self.is_locked || is_whole || end_before == Some(end);
             if is_same && is_settled {
                 return;
             }
-            broken_before = Some(self.log.broken_frame);
+            end_before = Some(end);
             std::thread::sleep(LOG_PAUSE);
         }
         // The log of a busy writer never stood still, so nothing can be said against it.
-        if broken_before != Some(self.log.broken_frame) || self.frames_in_use.is_none() {
+        let end = (self.log.broken_frame, self.log.uncommitted_frames);
+        if end_before != Some(end) || self.frames_in_use.is_none() {
             self.log.lost_frames = 0;
             self.log.broken_frame = None;
+            self.log.uncommitted_frames = 0;
         }
     }
 
