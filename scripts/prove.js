@@ -77,6 +77,41 @@ const CAMPAIGNS = {
     control: 60,
     peer: 1000,
   },
+  'kill-migrate': {
+    what: 'a migration is killed at any moment: each version is whole or not there, and the next run completes it',
+    count: 500,
+    share: 30,
+    script: ['kill.js', '--job', 'migrate'],
+    control: 60,
+  },
+  'kill-backup': {
+    what: 'a backup beside a writer is killed at any moment: the target is the old one or whole, nothing acknowledged is lost',
+    count: 500,
+    share: 30,
+    script: ['kill.js', '--job', 'backup'],
+    control: 60,
+  },
+  'kill-restore': {
+    what: 'a restore is killed at any moment: the ledger is the old one or the restored one, and the old one is kept',
+    count: 500,
+    share: 30,
+    script: ['kill.js', '--job', 'restore'],
+    control: 60,
+  },
+  'kill-repair': {
+    what: 'a repair is killed at any moment: the damaged file and its log are kept, and the new one is whole',
+    count: 500,
+    share: 30,
+    script: ['kill.js', '--job', 'repair'],
+    control: 60,
+  },
+  'kill-vacuum': {
+    what: 'a vacuum is killed at any moment: the rows are the same, nothing acknowledged is lost',
+    count: 500,
+    share: 30,
+    script: ['kill.js', '--job', 'vacuum'],
+    control: 60,
+  },
 };
 
 const STATE = path.join(ROOT, '.proof');

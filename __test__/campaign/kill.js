@@ -6,10 +6,12 @@
  *   node __test__/campaign/kill.js --job writer --count 100 --seed 7
  *
  * With `--control` the job lies, which must be found: a writer says that it has been promised what it has
- * only asked for.
+ * only asked for, a migration notes its version first, a backup is written under its final name, a restore
+ * and a repair in place.
  */
 
 const { runCampaign } = require('./harness.js');
+const { JOBS: OTHER_JOBS, killJobs } = require('./kill-job.js');
 const { runKills } = require('./kill-writer.js');
 
 /** @type {Record<string, (options: import('./harness.js').Options) => Promise<import('./harness.js').Outcome>>} */
@@ -20,6 +22,9 @@ const JOBS = {
     return { count: figures.kills, faults, figures };
   },
 };
+for (const job of OTHER_JOBS) {
+  JOBS[job] = ({ seed, count, control }) => killJobs({ job, seed, count, isLying: control });
+}
 
 runCampaign({
   usual: 1000,
