@@ -2,7 +2,7 @@
 
 /**
  * A process that writes until it is killed, and says on its standard output what it has been
- * promised, a line each. See kill-writer.js for what the lines mean.
+ * promised, a line each. See promised.js for what the lines mean.
  *
  * Told to be premature, it says so before the promise resolves: the lie that must be caught.
  */

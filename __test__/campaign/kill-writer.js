@@ -3,10 +3,6 @@
 /**
  * Owns the campaign of kills: writers that are killed at random moments, and what must then be in
  * their file: every acknowledged row, counters that equal rows, whole transactions, a sound file.
- *
- * A writer's lines: `+ hash` added, `- hash` deleted, `? hash` about to be deleted, `t group` a
- * transaction of three rows and their counting, `e id` an error, `c value` the setting, which
- * only grows. A line that was cut off says nothing.
  */
 
 const { spawn } = require('node:child_process');
@@ -18,6 +14,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const peers = require('../../benchmark/peer.js');
 const { createConnection } = require('../../index.js');
 const { makeRandom } = require('../support/ledger.js');
+const { Promised } = require('./promised.js');
 
 const WRITERS = {
   'whatsapp-uploader': { program: process.execPath, script: 'kill-writer-child.js' },
@@ -26,32 +23,6 @@ const WRITERS = {
 /** From here on a new file is begun: checking a large one takes long and finds no more. */
 const LARGE = 40_000_000;
 const START_DEADLINE_MS = 30_000;
-
-/** What the writers of one file have been promised. */
-class Promised {
-  hashes = new Set();
-  doubtful = new Set();
-  deleted = new Set();
-  groups = new Set();
-  errors = new Set();
-  setting = -1;
-  count = 0;
-
-  /** @param {string} output of one writer */
-  read(output) {
-    const lines = output.slice(0, output.lastIndexOf('\n') + 1).split('\n');
-    for (const line of lines) {
-      const [kind, value] = [line[0], line.slice(2)];
-      if (kind === '+') this.hashes.add(value);
-      else if (kind === '?') this.doubtful.add(value);
-      else if (kind === '-') this.deleted.add(value);
-      else if (kind === 't') this.groups.add(value);
-      else if (kind === 'e') this.errors.add(Number(value));
-      else if (kind === 'c') this.setting = Math.max(this.setting, Number(value));
-      if ('+-tec'.includes(kind ?? ' ')) this.count += 1;
-    }
-  }
-}
 
 /** A file, its writers one after the other, and what is found in it. */
 class Lane {
@@ -181,38 +152,7 @@ class Lane {
       this.faults.push(`after kill ${this.figures.kills}: ${text}`);
       if (figure) this.figures[figure] += 1;
     };
-    const integrity = connection.getDatabase().pragma('integrity_check', { simple: true });
-    if (integrity !== 'ok') fault(`integrity_check: ${integrity}`, 'corrupt');
-    const promised = this.#promised;
-    if (!connection.get("SELECT 1 FROM sqlite_schema WHERE name = 'config'")) {
-      if (promised.count > 0) fault('the schema is gone');
-      return;
-    }
-    if (connection.all('PRAGMA foreign_key_check').length > 0) fault('foreign_key_check');
-    const present = new Set(connection.all('SELECT hash FROM file_hashes').map(({ hash }) => hash));
-    const lost = [...promised.hashes].filter((hash) => !promised.doubtful.has(hash) && !present.has(hash));
-    if (lost.length > 0) fault(`${lost.length} acknowledged rows lost, ${lost[0]} the first`, 'lost');
-    const back = [...promised.deleted].filter((hash) => present.has(hash));
-    if (back.length > 0) fault(`${back.length} deleted rows came back`);
-
-    const counted = [...present].filter((hash) => hash.includes('/'));
-    if (counted.some((hash) => hash.endsWith('never'))) fault('a nested transaction that was undone is there');
-    const groups = new Map();
-    for (const hash of counted) {
-      const group = hash.slice(0, hash.indexOf('/'));
-      groups.set(group, (groups.get(group) ?? 0) + 1);
-    }
-    if ([...groups.values()].some((rows) => rows !== 3)) fault('a part of a transaction is there');
-    const missing = [...promised.groups].filter((group) => !groups.has(group));
-    if (missing.length > 0) fault(`${missing.length} acknowledged transactions lost`, 'lost');
-    const session = connection.get("SELECT success_count FROM upload_sessions WHERE id = 'counted'");
-    if ((session?.success_count ?? 0) !== counted.length)
-      fault('the counter does not equal the rows', 'counters_wrong');
-
-    const errors = new Set(connection.all('SELECT id FROM upload_errors').map(({ id }) => id));
-    if ([...promised.errors].some((id) => !errors.has(id))) fault('acknowledged errors lost', 'lost');
-    const setting = Number(connection.get("SELECT value FROM config WHERE key = 'progress'")?.value ?? -1);
-    if (setting < promised.setting) fault('an older setting is back', 'lost');
+    this.#promised.compare(connection, fault);
   }
 
   close() {
