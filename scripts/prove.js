@@ -112,6 +112,13 @@ const CAMPAIGNS = {
     script: ['kill.js', '--job', 'vacuum'],
     control: 60,
   },
+  'addon-io': {
+    what: "on the addon, one operation on a ledger's files fails, or all from one on: a typed error, nothing acknowledged is lost, the manager usable",
+    count: 1000,
+    share: 60,
+    script: ['addon-io.js'],
+    control: 200,
+  },
 };
 
 const STATE = path.join(ROOT, '.proof');
