@@ -118,6 +118,7 @@ const CAMPAIGNS = {
     share: 60,
     script: ['addon-io.js'],
     control: 200,
+    peer: 1000,
   },
 };
 

@@ -14,22 +14,13 @@ const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { DatabaseError, DatabaseManager } = require('../../index.js');
 const { makeRandom, newError, newFileHash, newSession } = require('../support/ledger.js');
-const { CHANGES, FileFault } = require('./file-fault.js');
+const { CALLS, planFault } = require('./addon-io-plan.js');
+const { FileFault } = require('./file-fault.js');
 
 const [folder, seed, programs, manner] = process.argv.slice(2);
 const isLying = manner === 'lying';
 const random = makeRandom(Number(seed));
 const fileFault = FileFault.own();
-/** Which operations can fail so. */
-const FAULTS = {
-  ENOSPC: ['write', 'truncate', 'open', 'rename', 'sync'],
-  EIO: [...CHANGES, 'read'],
-  short: ['write'],
-  EMFILE: ['open'],
-  EACCES: ['open', 'unlink', 'rename'],
-  EROFS: ['open', 'unlink', 'rename', 'truncate', 'write'],
-};
-const CALLS = 16;
 const TRIES = 5;
 const DEADLINE_MS = 30_000;
 
@@ -57,14 +48,14 @@ class Program {
     const isEarly = random() < 0.15;
     if (!isEarly) await this.#open();
     for (let n = 0; !isEarly && n < 5; n += 1) await this.#addOne();
-    const action = pick(Object.keys(FAULTS));
-    const kinds = random() < 0.5 ? FAULTS[action] : [pick(FAULTS[action])];
-    const fault = { kinds, action, after: 1 + Math.floor(random() ** 2 * 80), persists: random() < 0.4 };
+    const fault = planFault(random);
     fileFault.arm(fault);
     if (isEarly) await this.#try(() => this.#open());
     for (let n = 0; n < CALLS; n += 1) await pick(this.#calls)();
     const { fired } = fileFault.disarm();
-    say(`fault ${fired} ${action} ${fault.persists ? 'persists' : 'once'} ${kinds.join('+')} after ${fault.after}`);
+    say(
+      `fault ${fired} ${fault.action} ${fault.persists ? 'persists' : 'once'} ${fault.kinds.join('+')} after ${fault.after}`,
+    );
     await this.#require('usable', async () => {
       if (isEarly || !this.#db.isConnected()) await this.#open();
       await this.#db.addFileHash(newFileHash(this.#next()));
