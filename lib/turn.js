@@ -461,16 +461,15 @@ class Turn {
   }
 
   /**
-   * Runs a write and its neighbours in one commit, and settles each.
+   * Runs a write and its neighbours in one commit, and settles each; gives how many are dealt with.
    *
-   * @param {Entry[]} queue
-   * @param {number} start
-   * @param {Ledger} writer
-   * @returns {number} how many calls are dealt with
+   * @type {(queue: Entry[], start: number, writer: Ledger) => number}
    */
   #commitSlice(queue, start, writer) {
     const slice = runSlice(queue, start, writer, () => this.#loopTurn.hasTime());
     this.#lockWait.end();
+    const count = slice.done.length + slice.failed.length;
+    if (this.#hold(this.#log.makeRoom(writer, queue.slice(start, start + count), slice.lostTo))) return 0;
     for (const { entry, error } of slice.failed) this.#queue.giveUp(entry, error);
     if (slice.lostTo === undefined) {
       if (slice.done.length > 0) this.#settle(slice.done, slice.values, writer);
@@ -482,7 +481,7 @@ class Turn {
       }
       this.#mustReopen(slice.lostTo);
     }
-    return slice.done.length + slice.failed.length;
+    return count;
   }
 
   /**
@@ -498,14 +497,14 @@ class Turn {
   }
 
   /**
-   * Deals with a call that failed before it had the writing side: a lock is waited for.
+   * Deals with a call that failed before it had the writing side: a lock is waited for. Gives how many are dealt with.
    *
    * @param {Entry} entry
    * @param {unknown} error
-   * @returns {number} how many calls are dealt with
    */
   #refuse(entry, error) {
     if (!isLocked(error)) {
+      if (this.#hold(this.#log.makeRoom(this.#writer, [entry], error))) return 0;
       this.#queue.giveUp(entry, error);
       this.#mustReopen(error);
       return 1;
@@ -527,13 +526,13 @@ class Turn {
   }
 
   /**
-   * Keeps the writing side until `ready`; a failure is the waiting call's.
+   * Keeps the writing side until `ready`, if it must; a failure is the waiting call's.
    *
    * @param {Promise<unknown> | undefined} ready
    * @param {Entry} [entry]
    */
   #hold(ready, entry) {
-    if (!ready) return;
+    if (!ready) return false;
     this.#isHeld = true;
     ready.then(
       () => {
@@ -547,6 +546,7 @@ class Turn {
         this.#drain();
       },
     );
+    return true;
   }
 
   /**
