@@ -112,6 +112,12 @@ const CAMPAIGNS = {
     script: ['kill.js', '--job', 'vacuum'],
     control: 60,
   },
+  hostile: {
+    what: 'hostile values and calls from inside getters, iterators and transactions: no process dies, no call hangs, no silent change, each error has a code',
+    count: 300_000,
+    share: 20_000,
+    script: ['hostile.js'],
+  },
 };
 
 const STATE = path.join(ROOT, '.proof');
