@@ -8,10 +8,11 @@
  */
 
 const { spawn } = require('node:child_process');
-const { mkdtempSync, rmSync } = require('node:fs');
-const { availableParallelism, tmpdir } = require('node:os');
+const { rmSync } = require('node:fs');
+const { availableParallelism } = require('node:os');
 const path = require('node:path');
 const { runCampaign } = require('./harness.js');
+const { makeScratch } = require('./scratch.js');
 
 const PLAYER = path.join(__dirname, 'hostile', 'player.js');
 const CALLS_OF_A_CHILD = 5000;
@@ -46,7 +47,7 @@ function runPlayer(order) {
 
 /** Plays one child and gives its faults. */
 async function playChild(order) {
-  const folder = mkdtempSync(path.join(tmpdir(), 'hostile-calls-'));
+  const folder = makeScratch('hostile-calls-');
   const told = `${order.plant ? `plant ${order.plant}, ` : ''}play '${JSON.stringify({ ...order, folder: 'FOLDER' })}'`;
   try {
     const { status, signal, isLate, errors, result } = await runPlayer({ ...order, folder });
