@@ -120,6 +120,26 @@ const CAMPAIGNS = {
     control: 200,
     peer: 1000,
   },
+  hostile: {
+    what: 'hostile values and calls from inside getters, iterators and transactions: no process dies, no call hangs, no silent change, each error has a code',
+    count: 300_000,
+    share: 20_000,
+    script: ['hostile.js'],
+  },
+  secrets: {
+    what: 'every method fails in every known way around a random text: it stands in no error, report, statistic, event, warning or stream',
+    count: 5000,
+    share: 300,
+    script: ['secrets.js'],
+    control: 200,
+  },
+  leak: {
+    what: 'the resident size over operations of every kind: at most 1 MB a million after the warm-up',
+    count: 20_000_000,
+    share: 500_000,
+    script: ['leak.js'],
+    control: 200_000,
+  },
 };
 
 const STATE = path.join(ROOT, '.proof');
