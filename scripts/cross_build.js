@@ -6,7 +6,7 @@
 //   node scripts/cross_build.js linux-arm64-musl
 //
 // Rust comes from Debian (rustc-web with its sources, from which the standard library is built),
-// the C compiler and linker are zig's. The addon lands in target/platforms/addons. `win32-x64-gnu` is
+// the C compiler and linker are zig's; for macOS, LLVM's linker. The addon lands in target/platforms/addons. `win32-x64-gnu` is
 // no platform that is published: it stands in for the msvc build, which needs Microsoft's own tools.
 
 const { spawnSync } = require('node:child_process');
@@ -39,7 +39,7 @@ const WINDOWS_GNU = {
 
 const EXTENSIONS = { darwin: '.dylib', win32: '.dll', linux: '.so' };
 
-/** The tool that strips a macOS library and signs it anew; one of the Rust compiler's own LLVM. */
+/** The release of LLVM whose linker is taken for macOS. */
 const LLVM = '22';
 
 /**
@@ -91,8 +91,7 @@ function environmentOf({ os, libc }) {
     return {
       MACOSX_DEPLOYMENT_TARGET: '11.0',
       CARGO_PROFILE_RELEASE_STRIP: 'none',
-      // Rust's standard library names libraries that nothing of this addon uses.
-      RUSTFLAGS: '-C link-arg=-Wl,-dead_strip_dylibs',
+      RUSTFLAGS: `-C linker=${makeDarwinLinker()} -C linker-flavor=ld64.lld`,
     };
   }
   if (os === 'win32') return { LIBNODE_PATH: makeNodeLibrary() };
@@ -121,14 +120,32 @@ function makeNodeLibrary() {
 }
 
 /**
- * Strips a macOS library after it was linked: zig's linker does not. The signature, without which
- * arm64 loads nothing, is made anew with it.
+ * Makes the linker for macOS: LLVM's own, for zig's leaves in what is never called and all names. It
+ * signs what it links, without which arm64 loads nothing.
  *
- * @param {string} file
+ * @returns {string} its file
  */
-function stripDarwin(file) {
-  installDebian([`llvm-${LLVM}`]);
-  execute(`llvm-strip-${LLVM}`, ['-x', file]);
+function makeDarwinLinker() {
+  installDebian([`lld-${LLVM}`]);
+  const folder = path.join(CACHE, 'darwin-linker');
+  const libraries = path.join(folder, 'usr', 'lib');
+  mkdirSync(libraries, { recursive: true });
+  const zig = execute(path.join(PYTHON, 'bin', 'python'), ['-c', 'import ziglang; print(ziglang.__path__[0])']);
+  const system = path.join(zig.trim(), 'lib', 'libc', 'darwin', 'libSystem.tbd');
+  for (const name of ['System', 'c', 'm']) copyFileSync(system, path.join(libraries, `lib${name}.tbd`));
+  // Rust's standard library names it, and uses nothing of it.
+  const iconv =
+    '--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos, arm64-macos ]\n' +
+    "install-name: '/usr/lib/libiconv.2.dylib'\n...\n";
+  writeFileSync(path.join(libraries, 'libiconv.tbd'), iconv);
+  const linker = path.join(folder, 'linker');
+  // napi's build script says `-Wl` by itself, which is nothing to a linker.
+  const text = `#!/bin/sh
+for each do shift; [ "$each" = -Wl ] || set -- "$@" "$each"; done
+exec ld64.lld-${LLVM} "$@" -syslibroot ${folder} -dead_strip -dead_strip_dylibs -x -S --icf=safe
+`;
+  writeFileSync(linker, text, { mode: 0o755 });
+  return linker;
 }
 
 /**
@@ -160,7 +177,6 @@ function crossBuild(name) {
   const built = `${platform.os === 'win32' ? '' : 'lib'}whatsapp_uploader_database${extension}`;
   const addon = path.join(ADDONS, addonFile(platform));
   copyFileSync(path.join(CACHE, 'cargo', platform.target, 'release', built), addon);
-  if (platform.os === 'darwin') stripDarwin(addon);
   return addon;
 }
 
