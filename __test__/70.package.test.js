@@ -95,6 +95,7 @@ test('it holds what it needs and nothing else', () => {
     'lib/transaction.js',
     'lib/transaction_turn.js',
     'lib/turn.js',
+    'lib/version.js',
     'package.json',
     'types/connection.d.ts',
     'types/record.d.ts',

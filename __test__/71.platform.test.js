@@ -56,6 +56,7 @@ test('the crate, the lock file and the package are of one version', () => {
   const [, crate] = readFileSync(path.join(ROOT, 'Cargo.toml'), 'utf8').match(/^version = "(.*)"/m);
   const lock = JSON.parse(readFileSync(path.join(ROOT, 'package-lock.json'), 'utf8'));
   assert.equal(crate, version);
+  assert.equal(require('../lib/version.js').VERSION, version);
   assert.equal(lock.version, version);
   assert.equal(lock.packages[''].version, version);
 });

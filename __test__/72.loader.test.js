@@ -8,6 +8,7 @@ const { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } = require('node:
 const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { after, before, test } = require('node:test');
+const { VERSION } = require('../lib/version.js');
 const { PLATFORMS, packageName } = require('../scripts/platform.js');
 
 const ROOT = path.join(__dirname, '..');
@@ -18,11 +19,12 @@ before(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'whatsapp-uploader-loader-'));
   const lib = path.join(folder, 'lib');
   mkdirSync(lib);
-  for (const name of ['error.js', 'load_binding.js']) cpSync(path.join(ROOT, 'lib', name), path.join(lib, name));
+  for (const name of ['error.js', 'load_binding.js', 'version.js'])
+    cpSync(path.join(ROOT, 'lib', name), path.join(lib, name));
   for (const platform of PLATFORMS) {
     const place = path.join(folder, 'node_modules', packageName(platform));
     mkdirSync(place, { recursive: true });
-    writeFileSync(path.join(place, 'index.js'), `module.exports = '${platform.name}';`);
+    writeFileSync(path.join(place, 'index.js'), fakeAddon(platform.name));
   }
   writeProgram('program-musl', 64, '/lib/ld-musl-x86_64.so.1');
   writeProgram('program-gnu', 64, '/lib64/ld-linux-x86-64.so.2');
@@ -30,6 +32,11 @@ before(() => {
 });
 
 after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Gives the text of a module that stands for an addon. */
+function fakeAddon(name, version = VERSION) {
+  return `module.exports = { name: '${name}', addonVersion: () => '${version}' };`;
+}
 
 /** Writes the head of an ELF program that asks for this dynamic loader. */
 function writeProgram(name, bits, interpreter) {
@@ -61,7 +68,7 @@ function load({ os, cpu, program = 'none', report, before: prepare = '', env = {
     ${prepare}
     const { loadBinding } = require('./lib/load_binding.js');
     try {
-      console.log(JSON.stringify({ loaded: loadBinding() }));
+      console.log(JSON.stringify({ loaded: loadBinding().name }));
     } catch (error) {
       const { name, code, operation, message, cause } = error;
       console.log(JSON.stringify({ name, code, operation, message, cause: String(cause) }));
@@ -98,7 +105,7 @@ test("a program whose file says nothing is judged by Node's report", () => {
 
 test('a local build comes before the package', () => {
   const local = path.join(folder, 'database.linux-x64-gnu.node');
-  writeFileSync(local, `module.exports = 'local';`);
+  writeFileSync(local, fakeAddon('local'));
   try {
     const prepare = `require.extensions['.node'] = require.extensions['.js'];`;
     assert.deepEqual(load({ os: 'linux', cpu: 'x64', before: prepare }), { loaded: 'local' });
@@ -109,7 +116,7 @@ test('a local build comes before the package', () => {
 
 test('the file that the environment names is taken, and nothing in its stead', () => {
   const named = path.join(folder, 'named.js');
-  writeFileSync(named, `module.exports = 'named';`);
+  writeFileSync(named, fakeAddon('named'));
   const place = { os: 'linux', cpu: 'x64' };
   assert.deepEqual(load({ ...place, env: { NAPI_RS_NATIVE_LIBRARY_PATH: named } }), { loaded: 'named' });
   const { code, message } = load({ ...place, env: { NAPI_RS_NATIVE_LIBRARY_PATH: `${named}.missing` } });
@@ -117,6 +124,26 @@ test('the file that the environment names is taken, and nothing in its stead', (
   assert.match(message, /NAPI_RS_NATIVE_LIBRARY_PATH=.*named\.js\.missing: Cannot find module/);
   assert.match(message, /Correct NAPI_RS_NATIVE_LIBRARY_PATH, or unset it/);
   assert.doesNotMatch(message, /database-linux-x64-gnu/);
+});
+
+test('an addon of another version is refused, and both versions are named', () => {
+  const place = path.join(folder, 'node_modules', '@whatsapp-uploader', 'database-darwin-x64', 'index.js');
+  const mac = { os: 'darwin', cpu: 'x64' };
+  try {
+    writeFileSync(place, fakeAddon('old', '0.0.7'));
+    const { name, code, operation, message } = load(mac);
+    assert.deepEqual([name, code, operation], ['DatabaseError', 'DB_ADDON_VERSION', 'load']);
+    assert.ok(message.includes(`its version is ${VERSION}`) && message.includes('version 0.0.7'), message);
+    assert.match(message, /database-darwin-x64 gave for darwin-x64[\s\S]*install again/);
+    writeFileSync(place, 'module.exports = {};');
+    assert.match(load(mac).message, /version older than/);
+  } finally {
+    writeFileSync(place, fakeAddon('darwin-x64'));
+  }
+  const named = path.join(folder, 'other.js');
+  writeFileSync(named, fakeAddon('other', '9.0.0'));
+  const { message } = load({ ...mac, env: { NAPI_RS_NATIVE_LIBRARY_PATH: named } });
+  assert.match(message, /version 9\.0\.0; name one of that version, or unset NAPI_RS_NATIVE_LIBRARY_PATH/);
 });
 
 test('without the package, one error names the platform, each attempt and the remedy', () => {

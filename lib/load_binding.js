@@ -2,12 +2,13 @@
 'use strict';
 
 /**
- * Owns finding the addon: which platform this is, where its addon may lie, and the one error that
- * says why there is none.
+ * Owns finding the addon: which platform this is, where its addon may lie, whether it is of this
+ * version, and the one error that says why there is none.
  */
 
 const { closeSync, openSync, readSync } = require('node:fs');
 const { DatabaseError } = require('./error.js');
+const { VERSION } = require('./version.js');
 
 /** @typedef {typeof import('../binding.js')} Binding */
 /** @typedef {{ binding?: Binding, place: string, cause?: unknown }} Attempt */
@@ -205,11 +206,42 @@ function adviseOn(platform, attempts) {
 }
 
 /**
+ * Refuses an addon of another version: calls between the two are of no fixed form.
+ *
+ * @param {string} platform
+ * @param {Attempt} attempt
+ * @returns {Binding}
+ */
+function requireSameVersion(platform, { binding, place }) {
+  const { addonVersion } = /** @type {Partial<Binding>} */ (binding);
+  const found = addonVersion ? addonVersion() : 'older than 0.1.0';
+  if (binding && found === VERSION) return binding;
+  throw new DatabaseError(
+    `loading ${PACKAGE}: its version is ${VERSION}, but the addon that ${place} gave for ${platform} is of ` +
+      `version ${found}; ${adviseOnVersion(place)}`,
+    { code: 'DB_ADDON_VERSION', operation: 'load' },
+  );
+}
+
+/** @param {string} place */
+function adviseOnVersion(place) {
+  if (place.startsWith(PACKAGE)) {
+    return (
+      `install again, so that both are ${VERSION}: the root asks for exactly that, but an override, a lock file ` +
+      'that was edited or a copied node_modules can bring another'
+    );
+  }
+  return place.startsWith('./')
+    ? 'build it again (npm run build), or remove the file'
+    : 'name one of that version, or unset NAPI_RS_NATIVE_LIBRARY_PATH';
+}
+
+/**
  * Loads the addon of this platform: the one that `NAPI_RS_NATIVE_LIBRARY_PATH` names, else one that
  * was built here, else the platform's package.
  *
  * @returns {Binding}
- * @throws {DatabaseError} `DB_ADDON_MISSING`
+ * @throws {DatabaseError} `DB_ADDON_MISSING`, `DB_ADDON_VERSION`
  */
 function loadBinding() {
   const platform = platformName();
@@ -219,7 +251,7 @@ function loadBinding() {
   const attempts = [];
   for (const way of ways) {
     const attempt = way();
-    if (attempt.binding) return attempt.binding;
+    if (attempt.binding) return requireSameVersion(platform, attempt);
     attempts.push(attempt);
   }
   const tried = attempts.map(({ place, cause }) => `  ${place}: ${firstLine(cause)}`).join('\n');

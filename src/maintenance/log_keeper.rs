@@ -20,6 +20,10 @@ use std::time::Duration;
 /// checkpoints, so that it need not grow anew each time.
 const LOG_LIMIT_BYTES: i64 = 24 * 1024 * 1024;
 
+/// How the log is synced by hand: through the drive's own cache, for which macOS must be asked
+/// (`F_FULLFSYNC`). Elsewhere every sync is such a one.
+const SYNC_FLAGS: i32 = ffi::SQLITE_SYNC_FULL;
+
 /// How long a reader of another process may keep the log while writers are held.
 const READER_PATIENCE: Duration = Duration::from_millis(250);
 
@@ -242,7 +246,7 @@ fn sync_file(connection: &Connection, which: i32, failure: &str) -> Result<()> {
     with_file(connection, which, failure, |file, methods| {
         methods.xSync.map_or(ffi::SQLITE_OK, |sync| {
             // SAFETY: `with_file` hands over an open file and its own methods.
-            unsafe { sync(file, ffi::SQLITE_SYNC_NORMAL) }
+            unsafe { sync(file, SYNC_FLAGS) }
         })
     })
 }

@@ -15,6 +15,12 @@ pub(super) struct Environment {
     pub(super) codes: Codes,
 }
 
+/// Says which version of the package the addon was built from: only that one's JavaScript fits it.
+#[napi]
+pub fn addon_version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
 /// Tells the addon which class its errors are instances of, and where the codes of small results
 /// go (see `lib/rows.js`).
 #[napi]
