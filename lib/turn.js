@@ -281,8 +281,8 @@ class Turn {
     if (signal?.aborted) return Promise.reject(aborted(operation, signal.reason));
     if (this.#state === 'closing' || this.#state === 'closed')
       return Promise.reject(notConnected(operation, this.#failure));
-    // Reads go on beside it, now or, when this turn has lasted long enough, in the next.
-    const isFreeRead = kind === 'read' && this.#queue.pendingWrites === 0;
+    // Reads go on beside it by the reader, now or, when this turn has lasted long enough, in the next.
+    const isFreeRead = kind === 'read' && this.#queue.pendingWrites === 0 && this.#reader !== undefined;
     if (this.#transaction?.isExpired && !isFreeRead) {
       return Promise.reject(behindTransaction(operation, this.#transaction.ageMs));
     }
@@ -499,10 +499,9 @@ class Turn {
   }
 
   /**
-   * Deals with a call that failed before it had the writing side: a lock is waited for. Gives how many are dealt with.
+   * Deals with a call that failed before it had the writing side: a lock is waited for.
    *
-   * @param {Entry} entry
-   * @param {unknown} error
+   * @type {(entry: Entry, error: unknown) => number} gives how many calls are dealt with
    */
   #refuse(entry, error) {
     if (!isLocked(error)) {
