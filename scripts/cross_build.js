@@ -28,7 +28,11 @@ const CLANG_FLAGS =
   '-O2 -fno-asynchronous-unwind-tables -fno-unwind-tables ' +
   '-fno-unroll-loops -fno-vectorize -fno-slp-vectorize -mllvm -inline-threshold=10';
 
-/** The stand-in for Windows. */
+/**
+ * The stand-in for Windows.
+ *
+ * @type {import("./platform.js").Platform}
+ */
 const WINDOWS_GNU = {
   name: 'win32-x64-gnu',
   target: 'x86_64-pc-windows-gnu',

@@ -7,19 +7,19 @@
  */
 
 const { AsyncLocalStorage } = require('node:async_hooks');
-const { readFileSync, readdirSync } = require('node:fs');
 const path = require('node:path');
 const index = require('../../../index.js');
+const { CODES } = require('./codes.js');
 const { Dice } = require('./dice.js');
 const { Expected, show } = require('./expected.js');
 const { managerRules } = require('./manager-rules.js');
-const { EVENT_METHODS, compareWithTypes, membersOf, shown } = require('./surface.js');
+const { compareRows, quietWorks } = require('./quiet.js');
+const { EVENT_METHODS, SLOW, compareWithTypes, isGetterOf, membersOf, shown } = require('./surface.js');
 const { syncRules } = require('./sync-rules.js');
 const { Hostile } = require('./values.js');
 
 const { DatabaseError, DatabaseManager, DatabaseMigrator, SqliteConnection } = index;
 
-const ROOT = path.join(__dirname, '..', '..', '..');
 const DEADLINE_MS = 30_000;
 const LONGEST_SYNC_MS = 10_000;
 const BARRIER_CALLS = 300;
@@ -27,35 +27,9 @@ const MOST_PENDING = 12;
 const MOST_OBJECTS = 24;
 const MAX_DEPTH = 2;
 
-/** Few of a play's calls may be of these: each is work on another thread. */
-const SLOW = new Set([
-  'vacuum',
-  'analyze',
-  'backup',
-  'restore',
-  'checkIntegrity',
-  'repair',
-  'connect',
-  'disconnect',
-  'Symbol.asyncDispose',
-  'initializeSchema',
-  'flush',
-]);
-
-/** Every code that an error may have: those of the table in Rust and of `lib/error.js`, and SQLite's. */
-function readCodes() {
-  const lib = readdirSync(path.join(ROOT, 'lib')).map((file) => path.join(ROOT, 'lib', file));
-  const text = [path.join(ROOT, 'src', 'error.rs'), ...lib].map((file) => readFileSync(file, 'utf8')).join('\n');
-  const names = readFileSync(path.join(ROOT, 'src', 'sqlite_code.rs'), 'utf8');
-  return new Set(
-    [...text.matchAll(/["'](DB_[A-Z_]+)["']/g), ...names.matchAll(/"(SQLITE_[A-Z_]+)"/g)].map(([, code]) => code),
-  );
-}
-
 /** Methods whose results are called in their turn. */
 const TAKEN = new Set(['prepare', 'getDatabase', 'iterate', 'transaction']);
 
-const CODES = readCodes();
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 class Play {
@@ -73,7 +47,7 @@ class Play {
   #scopes = new AsyncLocalStorage();
   /** @type {any[]} */
   #objects = [];
-  #snapshot;
+  snapshot;
 
   /**
    * @param {{ seed: number, folder: string, count: number, deadline?: number }} options
@@ -605,34 +579,7 @@ class Play {
 
   /** Now and then, work that changes everything, or nothing. */
   async #quietWork() {
-    const { dice, db } = this;
-    const work = dice.pick([
-      async () => {
-        const file = path.join(this.folder, `backup-${this.unique()}`);
-        await db.backup(file);
-        this.#snapshot = { file, expected: this.expected.copy() };
-      },
-      async () => {
-        if (!this.#snapshot) return;
-        await db.restore(this.#snapshot.file);
-        this.expected.become(this.#snapshot.expected);
-      },
-      async () => {
-        await db.disconnect();
-        await db.repair();
-        await db.connect();
-      },
-      async () => {
-        const report = await db.checkIntegrity({ deep: true });
-        if (!report.ok) this.fault(`the file is damaged: ${show(report.findings)}`);
-      },
-      () => db.vacuum(),
-      async () => {
-        await db.disconnect();
-        await db.connect();
-      },
-      async () => globalThis.gc?.(),
-    ]);
+    const work = this.dice.pick(quietWorks(this));
     try {
       await work();
     } catch (error) {
@@ -642,38 +589,8 @@ class Play {
   }
 }
 
-/** Compares the tracked rows with the file's, through a connection of their own. */
-function compareRows(file, expected) {
-  const connection = new SqliteConnection({ path: file });
-  const problems = [];
-  try {
-    const found = new Map();
-    const list = connection.all("SELECT k, typeof(v) AS kind, CASE typeof(v) WHEN 'text' THEN v END AS v FROM t");
-    for (const { k, kind, v } of list) found.set(k, kind === 'null' ? null : kind === 'text' ? v : '<any>');
-    for (const [key, value] of expected) {
-      if (!found.has(key)) problems.push(`row ${key} was acknowledged and is not there`);
-      else if (value !== '<any>' && found.get(key) !== value)
-        problems.push(`row ${key} is ${show(found.get(key))}, not ${show(value)}`);
-    }
-    for (const key of found.keys()) if (!expected.has(key)) problems.push(`row ${key} was never acknowledged`);
-    const check = connection.pragma('integrity_check', { simple: true });
-    if (check !== 'ok') problems.push(`the rows' file is damaged: ${check}`);
-  } finally {
-    connection.close();
-  }
-  return problems;
-}
-
 function isOpen(connection) {
   return connection.getDatabase().open;
 }
 
-function isGetterOf(object, name) {
-  for (let level = object; level; level = Object.getPrototypeOf(level)) {
-    const property = Object.getOwnPropertyDescriptor(level, name);
-    if (property) return property.get !== undefined;
-  }
-  return false;
-}
-
-module.exports = { Play, compareRows };
+module.exports = { Play };

@@ -10,7 +10,8 @@ const { readFileSync, writeFileSync, writeSync } = require('node:fs');
 const path = require('node:path');
 const { DatabaseError, DatabaseManager, SqliteConnection } = require('../../../index.js');
 const { Expected } = require('./expected.js');
-const { Play, compareRows } = require('./play.js');
+const { Play } = require('./play.js');
+const { compareRows } = require('./quiet.js');
 const { playWorker } = require('./worker.js');
 
 /** What a negative control breaks; each must be noticed. */

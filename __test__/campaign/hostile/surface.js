@@ -69,4 +69,28 @@ function compareWithTypes(samples, exported) {
   return problems;
 }
 
-module.exports = { EVENT_METHODS, compareWithTypes, membersOf, shown };
+/** Few of a play's calls may be of these: each is work on another thread. */
+const SLOW = new Set([
+  'vacuum',
+  'analyze',
+  'backup',
+  'restore',
+  'checkIntegrity',
+  'repair',
+  'connect',
+  'disconnect',
+  'Symbol.asyncDispose',
+  'initializeSchema',
+  'flush',
+]);
+
+/** Says whether `name` is read, not called. */
+function isGetterOf(object, name) {
+  for (let level = object; level; level = Object.getPrototypeOf(level)) {
+    const property = Object.getOwnPropertyDescriptor(level, name);
+    if (property) return property.get !== undefined;
+  }
+  return false;
+}
+
+module.exports = { SLOW, isGetterOf, EVENT_METHODS, compareWithTypes, membersOf, shown };
