@@ -566,7 +566,7 @@ class Play {
       try {
         return await this.db.transaction(() => {});
       } catch (error) {
-        if (error.code !== 'DB_BUSY' || attempt > 50) throw error;
+        if (error.code !== 'DB_BUSY' || attempt > 500) throw error;
         await pause(20);
       }
     }
