@@ -406,7 +406,8 @@ class Turn {
 
   /** Opens the handles again after a failure of I/O; says whether it does. @param {unknown} error */
   #mustReopen(error) {
-    if (!isIoFailure(error) || !this.#isFree() || this.#config.path === ':memory:') return false;
+    if (!isIoFailure(error) || !this.#isFree() || this.#config.path === ':memory:' || this.#config.readonly)
+      return false;
     // A disk that fails on is not helped by that.
     if (performance.now() - this.#reopenedAt < REOPEN_MS) return false;
     this.#reopenedAt = performance.now();
