@@ -501,7 +501,6 @@ class Turn {
 
   /**
    * Deals with a call that failed before it had the writing side: a lock is waited for.
-   *
    * @type {(entry: Entry, error: unknown) => number} gives how many calls are dealt with
    */
   #refuse(entry, error) {
