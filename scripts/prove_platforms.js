@@ -11,7 +11,15 @@
 // A required row that is skipped says so, and makes the command fail.
 
 const { spawnSync } = require('node:child_process');
-const { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } = require('node:fs');
+const {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 const { checkBinary } = require('./check-binary.js');
@@ -128,6 +136,8 @@ const ROWS = [
         NAPI_RS_NATIVE_LIBRARY_PATH: `Z:${addon}`,
         WINEPREFIX: path.join(CACHE, 'wine'),
         WINEDEBUG: '-all',
+        // Wine says that it is an older Windows than Node runs on.
+        NODE_SKIP_PLATFORM_CHECK: '1',
       }),
     })),
   },
@@ -153,6 +163,27 @@ function checkAndroidControls() {
   return [...faults, ...(ofGlibc.length === 0 ? ["glibc's addon passes for a phone's"] : [])];
 }
 
+/**
+ * Adds the system's library of random numbers, which Rust asks for and this wine is too old to have.
+ *
+ * @param {string} folder
+ */
+function addRandomLibrary(folder) {
+  const library = path.join(folder, 'bcryptprimitives.dll');
+  if (existsSync(library)) return;
+  const source = path.join(CACHE, 'random.c');
+  const text = `__declspec(dllimport) unsigned char SystemFunction036(void *, unsigned long);
+__declspec(dllexport) int ProcessPrng(unsigned char *to, unsigned long long length) {
+  return SystemFunction036(to, (unsigned long)length);
+}
+`;
+  writeFileSync(source, text);
+  const built = path.join(CACHE, 'bcryptprimitives.dll');
+  const args = ['cc', '-target', 'x86_64-windows-gnu', '-shared', '-o', built, source, '-ladvapi32'];
+  execute(path.join(PYTHON, 'bin', 'python-zig'), args);
+  copyFileSync(built, library);
+}
+
 /** Brings wine along, with a Windows of its own. */
 function installWine() {
   installDebian(['wine64']);
@@ -162,6 +193,7 @@ function installWine() {
     mkdirSync(prefix, { recursive: true });
     execute(program, ['wineboot', '--init'], { WINEPREFIX: prefix, WINEDEBUG: '-all' });
   }
+  addRandomLibrary(path.join(prefix, 'drive_c', 'windows', 'system32'));
   return program;
 }
 
