@@ -10,8 +10,9 @@ const { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync,
 const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { readBinary } = require('./binary/report.js');
+const { startRegistry } = require('./local_registry.js');
 const { packPlatforms, packRoot } = require('./pack.js');
-const { FOLDER, PLATFORMS, packageName } = require('./platform.js');
+const { readRoot } = require('./platform.js');
 const { ROOT } = require('./prepare.js');
 
 const NAME = '@whatsapp-uploader/database';
@@ -37,6 +38,8 @@ const scratch = mkdtempSync(path.join(tmpdir(), 'whatsapp-uploader-judged-'));
 const tools = path.join(scratch, 'tools');
 const { NAPI_RS_NATIVE_LIBRARY_PATH: _, ...environment } = process.env;
 let failures = 0;
+/** @type {ReturnType<typeof startRegistry> | undefined} */
+let registry;
 
 /**
  * @param {string} cwd
@@ -67,38 +70,20 @@ function requireWorks(output) {
   if (output.trim() !== 'works') throw new Error(`printed ${output}`);
 }
 
-/** @param {import('./platform.js').Platform} platform */
-function folderOf({ name }) {
-  return `file:${path.join(FOLDER, name)}`;
-}
-
 /** @param {string} name */
 function tool(name) {
   return path.join(tools, 'node_modules', '.bin', name);
 }
 
 /**
- * Makes a project that asks for the packed packages.
+ * Makes a project that asks for the package as anybody would.
  *
  * @param {string} name
- * @param {string} root
- * @param {Map<string, string>} addons
  */
-function makeProject(name, root, addons) {
+function makeProject(name) {
   const folder = path.join(scratch, name);
   mkdirSync(folder);
-  const own = [...addons].map(([platform, tarball]) => [`${NAME}-${platform}`, `file:${tarball}`]);
-  const overrides = Object.fromEntries(own);
-  const manifest = {
-    name,
-    private: true,
-    dependencies: { [NAME]: `file:${root}`, ...overrides },
-    // Unpublished packages cannot be asked for by version: those that are here take their place.
-    overrides: Object.fromEntries(own.map(([each]) => [each, `$${each}`])),
-    pnpm: { overrides },
-    // Yarn looks up also those that it then leaves out: their folders here are enough for that.
-    resolutions: { ...Object.fromEntries(PLATFORMS.map((each) => [packageName(each), folderOf(each)])), ...overrides },
-  };
+  const manifest = { name, private: true, dependencies: { [NAME]: readRoot().version } };
   writeFileSync(path.join(folder, 'package.json'), JSON.stringify(manifest));
   const commonJs = `const { DatabaseManager } = require('${NAME}');\n(async () => {\n  ${BODY}\n})();\n`;
   const module = `import { DatabaseManager } from '${NAME}';\n${BODY}\n`;
@@ -120,14 +105,19 @@ try {
   prove('publint', () => run(scratch, tool('publint'), root, '--strict'));
   prove('are the types wrong', () => run(scratch, tool('attw'), root));
 
+  registry = startRegistry(packed);
+  Object.assign(environment, { npm_config_registry: registry.url, YARN_REGISTRY: registry.url });
+  Object.assign(environment, { YARN_CACHE_FOLDER: path.join(scratch, 'yarn-cache') });
+  // Nothing of an earlier run, whose packages had the same versions, may be taken for these.
+  Object.assign(environment, { npm_config_cache: path.join(scratch, 'npm-cache') });
   const installs = [
     ['npm', 'npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund']],
-    ['pnpm', tool('pnpm'), ['install', '--ignore-scripts']],
+    ['pnpm', tool('pnpm'), ['install', '--ignore-scripts', '--store-dir', path.join(scratch, 'pnpm-store')]],
     ['yarn', tool('yarn'), ['install', '--ignore-scripts', '--no-lockfile']],
   ];
   for (const [name, command, args] of /** @type {[string, string, string[]][]} */ (installs)) {
     prove(`installed by ${name}, without scripts, from CommonJS and ES modules`, () => {
-      const folder = makeProject(name, root, addons);
+      const folder = makeProject(name);
       run(folder, command, ...args);
       requireWorks(run(folder, process.execPath, 'use.cjs'));
       requireWorks(run(folder, process.execPath, 'use.mjs'));
@@ -204,6 +194,7 @@ module.exports = {
     if (uses.length > 0) throw new Error(`named in ${uses}`);
   });
 } finally {
+  registry?.stop();
   rmSync(scratch, { recursive: true, force: true });
 }
 if (failures > 0) process.exitCode = 1;
