@@ -75,4 +75,4 @@ function loadBetterSqlite3() {
   return require(packageFolder('better-sqlite3'));
 }
 
-module.exports = { bring, loadBetterSqlite3, runInRecentNode };
+module.exports = { bring, loadBetterSqlite3, packageFolder, runInRecentNode };

@@ -6,8 +6,9 @@
 //   node scripts/cross_build.js linux-arm64-musl
 //
 // Rust comes from Debian (rustc-web with its sources, from which the standard library is built),
-// the C compiler and linker are zig's; for macOS, LLVM's linker. The addon lands in target/platforms/addons. `win32-x64-gnu` is
-// no platform that is published: it stands in for the msvc build, which needs Microsoft's own tools.
+// the C compiler and linker are zig's; for macOS, LLVM's linker. The addon lands in
+// target/platforms/addons. `win32-x64-gnu` is no platform that is published: it stands in for the msvc
+// build, which needs Microsoft's own tools.
 
 const { spawnSync } = require('node:child_process');
 const { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } = require('node:fs');
@@ -28,7 +29,11 @@ const CLANG_FLAGS =
   '-O2 -fno-asynchronous-unwind-tables -fno-unwind-tables ' +
   '-fno-unroll-loops -fno-vectorize -fno-slp-vectorize -mllvm -inline-threshold=10';
 
-/** The stand-in for Windows. */
+/**
+ * The stand-in for Windows.
+ *
+ * @type {import('./platform.js').Platform}
+ */
 const WINDOWS_GNU = {
   name: 'win32-x64-gnu',
   target: 'x86_64-pc-windows-gnu',

@@ -8,12 +8,13 @@
  *   node scripts/local_registry.js FOLDER PORT_FILE
  *
  * FOLDER holds the tarballs of `scripts/pack.js`; a platform without an addon is offered as its
- * package without one: installers look at it, and leave it out elsewhere.
+ * package without one: installers look at it, and leave it out elsewhere. Tarballs in its folder
+ * `others` are offered too, such as a peer's.
  */
 
-const { spawn } = require('node:child_process');
+const { execFileSync, spawn } = require('node:child_process');
 const { createHash } = require('node:crypto');
-const { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } = require('node:fs');
+const { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } = require('node:fs');
 const { createServer } = require('node:http');
 const path = require('node:path');
 const { packFolder, publishedManifest } = require('./pack.js');
@@ -54,6 +55,12 @@ function serve(folder, portFile) {
     packages.set(each, { manifest: JSON.parse(describePackage(platform)['package.json']), file });
   }
   packages.set(name, { manifest: publishedManifest(readRoot()), file: path.join(folder, toFile(name)) });
+  const others = path.join(folder, 'others');
+  for (const each of existsSync(others) ? readdirSync(others) : []) {
+    const file = path.join(others, each);
+    const manifest = JSON.parse(execFileSync('tar', ['-xzOf', file, 'package/package.json'], { encoding: 'utf8' }));
+    packages.set(manifest.name, { manifest, file });
+  }
   const server = createServer((request, response) => {
     const asked = decodeURIComponent(request.url ?? '').slice(1);
     const tarball = asked.match(/^(.*)\/-\/.*\.tgz$/);
