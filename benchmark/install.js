@@ -55,8 +55,9 @@ function measure(scratch) {
   mkdirSync(others, { recursive: true });
   const root = packRoot(served);
   const addons = [...packPlatforms(ROOT, served).values()];
-  for (const name of ['better-sqlite3', 'node-addon-api']) {
-    const { version } = require(path.join(peer.packageFolder(name), 'package.json'));
+  const manifest = require(path.join(peer.packageFolder('better-sqlite3'), 'package.json'));
+  const wanted = { [manifest.name]: manifest.version, ...manifest.dependencies };
+  for (const [name, version] of Object.entries(wanted)) {
     execFileSync('npm', ['pack', '--silent', '--pack-destination', others, `${name}@${version}`]);
   }
   const packed = {

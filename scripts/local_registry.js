@@ -74,11 +74,9 @@ function serve(folder, portFile) {
       integrity: `sha512-${createHash('sha512').update(bytes).digest('base64')}`,
       shasum: createHash('sha1').update(bytes).digest('hex'),
     };
-    const document = {
-      name: asked,
-      'dist-tags': { latest: version },
-      versions: { [version]: { ...found.manifest, dist } },
-    };
+    const { manifest } = found;
+    const versions = { [manifest.version]: { ...manifest, dist } };
+    const document = { name: asked, 'dist-tags': { latest: manifest.version }, versions };
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify(document));
   });
