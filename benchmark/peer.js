@@ -77,4 +77,4 @@ function loadBetterSqlite3() {
   return require(packageFolder('better-sqlite3'));
 }
 
-module.exports = { bring, loadBetterSqlite3, nodeBinary, runInRecentNode };
+module.exports = { bring, loadBetterSqlite3, nodeBinary, packageFolder, runInRecentNode };

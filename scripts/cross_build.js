@@ -6,11 +6,12 @@
 //   node scripts/cross_build.js linux-arm64-musl
 //
 // Rust comes from Debian (rustc-web with its sources, from which the standard library is built),
-// the C compiler and linker are zig's; for macOS, LLVM's linker. The addon lands in target/platforms/addons. `win32-x64-gnu` is
-// no platform that is published: it stands in for the msvc build, which needs Microsoft's own tools.
+// the C compiler and linker are zig's; for macOS, LLVM's linker. The addon lands in
+// target/platforms/addons. `win32-x64-gnu` is no platform that is published: it stands in for the msvc
+// build, which needs Microsoft's own tools.
 
 const { spawnSync } = require('node:child_process');
-const { copyFileSync, existsSync, mkdirSync, writeFileSync } = require('node:fs');
+const { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { PLATFORMS, addonFile } = require('./platform.js');
 const { ROOT } = require('./prepare.js');
@@ -31,7 +32,7 @@ const CLANG_FLAGS =
 /**
  * The stand-in for Windows.
  *
- * @type {import("./platform.js").Platform}
+ * @type {import('./platform.js').Platform}
  */
 const WINDOWS_GNU = {
   name: 'win32-x64-gnu',
@@ -136,7 +137,9 @@ function makeDarwinLinker() {
   mkdirSync(libraries, { recursive: true });
   const zig = execute(path.join(PYTHON, 'bin', 'python'), ['-c', 'import ziglang; print(ziglang.__path__[0])']);
   const system = path.join(zig.trim(), 'lib', 'libc', 'darwin', 'libSystem.tbd');
-  for (const name of ['System', 'c', 'm']) copyFileSync(system, path.join(libraries, `lib${name}.tbd`));
+  // It names a machine that this linker is too old for, in the place of arm64.
+  const known = readFileSync(system, 'utf8').replaceAll('arm64e.x1-', 'arm64-');
+  for (const name of ['System', 'c', 'm']) writeFileSync(path.join(libraries, `lib${name}.tbd`), known);
   // Rust's standard library names it, and uses nothing of it.
   const iconv =
     '--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos, arm64-macos ]\n' +
@@ -146,7 +149,7 @@ function makeDarwinLinker() {
   // napi's build script says `-Wl` by itself, which is nothing to a linker.
   const text = `#!/bin/sh
 for each do shift; [ "$each" = -Wl ] || set -- "$@" "$each"; done
-exec ld64.lld-${LLVM} "$@" -syslibroot ${folder} -dead_strip -dead_strip_dylibs -x -S --icf=safe
+exec /usr/lib/llvm-${LLVM}/bin/lld "$@" -syslibroot ${folder} -dead_strip -dead_strip_dylibs -x -S --icf=safe
 `;
   writeFileSync(linker, text, { mode: 0o755 });
   return linker;

@@ -114,4 +114,4 @@ if (require.main === module) {
   console.log(packRoot(into));
 }
 
-module.exports = { packPlatforms, packRoot };
+module.exports = { packFolder, packPlatforms, packRoot, publishedManifest };
