@@ -8,7 +8,7 @@ const path = require('node:path');
 const test = require('node:test');
 const { createConnection } = require('../index.js');
 const { CANARY, LONE_SURROGATE, assertThrows } = require('./support/hostile.js');
-const { makeFolder } = require('./support/ledger.js');
+const { makeFolder, newFileHash, openLedger } = require('./support/ledger.js');
 
 const COUNT = 5000;
 
@@ -366,4 +366,26 @@ test('preparing and running again and again keeps no memory', {
   // A leak grows in every round; V8's spaces and malloc's do so in some.
   const grown = Number(runScript(script, [], ['--expose-gc', '--max-semi-space-size=1']));
   assert.ok(grown < 0.5, `${grown} MB`);
+});
+
+test('bytes whose memory was handed away, or whose length is a lie, are packed as what they are', async (t) => {
+  const connection = open(t);
+  const detached = new Uint8Array([1, 2, 3]);
+  structuredClone(detached.buffer, { transfer: [detached.buffer] });
+  const lying = Object.defineProperty(new Uint8Array([1, 2, 3]), 'length', { value: 1e15 });
+  const statement = connection.prepare('INSERT INTO t VALUES (?, ?)');
+  statement.runMany([
+    [-1, detached],
+    [-2, lying],
+    [-3, new Uint8Array(0)],
+  ]);
+  statement.run([-4, detached]);
+  const rows = connection.all('SELECT id, hex(x) AS x FROM t WHERE id < 0 ORDER BY id DESC');
+  assert.deepEqual(
+    rows.map(({ x }) => x),
+    ['', '010203', '', ''],
+  );
+  const db = await openLedger(t);
+  const [outcome] = await db.addFileHashes([newFileHash('h', { upload_id: detached })]);
+  assert.deepEqual([outcome.status, outcome.reason.code], ['rejected', 'DB_INVALID_ARGUMENT']);
 });

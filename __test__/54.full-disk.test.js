@@ -12,7 +12,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
 const { DatabaseManager, createConnection } = require('../index.js');
-const { makeFolder, newFileHash } = require('./support/ledger.js');
+const { makeFolder, newError, newFileHash, newSession } = require('./support/ledger.js');
 
 const SCENE = path.join(__dirname, 'support', 'full-disk.js');
 
@@ -112,6 +112,44 @@ async function fillAndFree(folder) {
   await db.disconnect();
 }
 
+/** Fills the disk to its last block, and deletes. */
+async function fillAndDelete(folder) {
+  const ballast = path.join(folder, 'ballast');
+  const db = new DatabaseManager({ path: path.join(folder, 'third.db') });
+  await db.connect();
+  await db.initializeSchema();
+  const session = await db.createSession(newSession());
+  await db.addFileHashes(Array.from({ length: 500 }, (_, n) => newFileHash(`h-${n}`)));
+  await db.logErrors(Array.from({ length: 50 }, () => newError(session)));
+  await db.setConfig('theme', 'dark');
+  // All of it is in the file now, and the log that is begun anew as long as what comes next.
+  await db.disconnect();
+  await db.connect();
+  for (let n = 0; n < 60; n += 1) await db.incrementSession(session, { success_count: 1 });
+  const descriptor = fs.openSync(ballast, 'w');
+  assert.throws(
+    () => {
+      while (true) fs.writeSync(descriptor, Buffer.alloc(4096));
+    },
+    { code: 'ENOSPC' },
+  );
+  fs.closeSync(descriptor);
+  assert.equal(fs.statfsSync(folder).bavail, 0);
+  await assert.rejects(db.addFileHash(newFileHash('none', { file_path: 'x'.repeat(50_000) })), { code: 'SQLITE_FULL' });
+
+  await db.deleteFileHash('h-0');
+  await Promise.all(Array.from({ length: 300 }, (_, n) => db.deleteFileHash(`h-${n + 1}`)));
+  await db.clearErrors(session);
+  await db.deleteConfig('theme');
+  await db.deleteSession(session);
+  for (let n = 301; n < 500; n += 1) await db.deleteFileHash(`h-${n}`);
+  await db.addFileHash(newFileHash('in the space that was made'));
+  assert.equal(fs.statfsSync(folder).bavail, 0);
+  assert.equal((await db.getStats()).totalFiles, 1);
+  assert.equal((await db.checkIntegrity()).ok, true);
+  await db.disconnect();
+}
+
 test('on a small disk, and after there is space again', async (t) => {
   const folder = path.join(makeFolder(t), 'disk');
   fs.mkdirSync(folder);
@@ -121,6 +159,8 @@ test('on a small disk, and after there is space again', async (t) => {
       assertScene(spawnSync(process.execPath, [SCENE, folder], { encoding: 'utf8' }), folder, /^SQLITE_FULL$/);
       for (const name of fs.readdirSync(folder)) fs.rmSync(path.join(folder, name));
       await fillAndFree(folder);
+      for (const name of fs.readdirSync(folder)) fs.rmSync(path.join(folder, name));
+      await fillAndDelete(folder);
     } finally {
       spawnSync('umount', ['-l', folder]);
     }

@@ -8,7 +8,7 @@
 
 const assert = require('node:assert/strict');
 const test = require('node:test');
-const { runKills } = require('./support/kill-run.js');
+const { runKills } = require('./campaign/kill-writer.js');
 
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 

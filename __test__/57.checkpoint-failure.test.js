@@ -105,3 +105,9 @@ test('a flush that cannot sync the log rejects until a copy written anew has bee
   assert.match(report.syncsBetween, /d/, 'not before the database file, with all of the log in it, was synced');
   assert.equal(report.afterwards, 'resolved');
 });
+
+test('a new file that cannot be synced is not opened, and is once it can be', async (t) => {
+  if (process.platform !== 'linux') return t.diagnostic('syncs can be made to fail on Linux alone');
+  const { failing } = await play(t, 'connect');
+  assert.deepEqual(failing, Array(3).fill({ code: FAILED_SYNC, typed: true, operation: 'connect' }));
+});

@@ -33,7 +33,9 @@ function isNodeRecent() {
   return Number.parseInt(process.versions.node, 10) >= NODE_MAJOR;
 }
 
+/** The Node that better-sqlite3 runs on. */
 function nodeBinary() {
+  if (isNodeRecent()) return process.execPath;
   return path.join(packageFolder('node'), 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
 }
 
@@ -75,4 +77,4 @@ function loadBetterSqlite3() {
   return require(packageFolder('better-sqlite3'));
 }
 
-module.exports = { bring, loadBetterSqlite3, packageFolder, runInRecentNode };
+module.exports = { bring, loadBetterSqlite3, nodeBinary, packageFolder, runInRecentNode };

@@ -11,6 +11,7 @@
 /** SQLite's primary result codes that decide what happens to a call. */
 const SQLITE_INTERRUPT = 9;
 const SQLITE_IOERR = 10;
+const SQLITE_READONLY = 8;
 
 /** @typedef {{ code: string, operation: string, retryable?: boolean, errno?: number, cause?: unknown }} ErrorDetails */
 
@@ -135,12 +136,14 @@ function isLocked(error) {
 }
 
 /**
- * Says whether the disk or the file system failed underneath a handle.
+ * Says whether the disk or the file system failed underneath a handle. SQLite opens what it may not open for
+ * writing for reading alone, and leaves it so: a handle that cannot write is one that failed.
  *
  * @param {unknown} error
  */
 function isIoFailure(error) {
-  return error instanceof DatabaseError && error.errno !== undefined && (error.errno & 0xff) === SQLITE_IOERR;
+  if (!(error instanceof DatabaseError) || error.errno === undefined) return false;
+  return [SQLITE_IOERR, SQLITE_READONLY].includes(error.errno & 0xff);
 }
 
 /**

@@ -16,7 +16,12 @@ const CHECKPOINT_PAGES = 4000;
 /** Each time it has so many more, another thread moves them while the writers go on. */
 const RELIEF_PAGES = 1000;
 
+/** Calls that make nothing larger: they are to work on a full disk too. */
+const DELETIONS = new Set(['deleteSession', 'deleteFileHash', 'clearErrors', 'deleteConfig']);
+
 class Log {
+  /** Calls for which room was made once. @type {WeakSet<import('./entry.js').Entry>} */
+  #retried = new WeakSet();
   #isUsed;
   #syncsCommits;
   #checkpointAt = CHECKPOINT_PAGES;
@@ -68,6 +73,27 @@ class Log {
    */
   tidy(writer) {
     return this.#isUsed ? this.#tend(writer, writer.prepareWrite()) : undefined;
+  }
+
+  /**
+   * Moves the log into the file when the disk is too full for a deletion: the log that is begun anew
+   * lies where the old one lay, so that deletions fit in.
+   *
+   * @param {Ledger | undefined} writer
+   * @param {import('./entry.js').Entry[]} entries calls that were to share a commit
+   * @param {unknown} error why there was none
+   * @returns {Promise<void> | undefined} after what they are to be tried again, if they are
+   */
+  makeRoom(writer, entries, error) {
+    if (!this.#isUsed || !writer || !isFull(error)) return undefined;
+    const deletions = entries.filter((entry) => DELETIONS.has(entry.operation) && !this.#retried.has(entry));
+    if (deletions.length === 0) return undefined;
+    for (const entry of deletions) this.#retried.add(entry);
+    // A disk that is too full for that as well is told of by the deletion itself.
+    const checkpoint = writer.checkpoint().catch((failure) => {
+      if (!isFull(failure)) throw failure;
+    });
+    return this.#report(checkpoint);
   }
 
   /**
@@ -152,6 +178,11 @@ class Log {
       this.#reportFailure(error);
     }
   }
+}
+
+/** @param {unknown} error */
+function isFull(error) {
+  return /** @type {{ code?: unknown } | undefined} */ (error)?.code === 'SQLITE_FULL';
 }
 
 module.exports = { Log };

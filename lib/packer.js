@@ -27,6 +27,11 @@ const OTHER_KINDS = ['boolean', 'symbol', 'function', 'object', 'bigint'];
 
 const NO_BYTES = new Uint8Array(0);
 
+/** A view's own length, whatever property of that name its owner has put on it. */
+const readLength = /** @type {(this: Uint8Array) => number} */ (
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'length')?.get
+);
+
 const halves = new Int32Array(2);
 const double = new Float64Array(halves.buffer);
 const bigint = new BigInt64Array(halves.buffer);
@@ -101,7 +106,9 @@ class Packer {
 
   /** @param {Uint8Array} bytes */
   #pushBytes(bytes) {
-    const { length } = bytes;
+    const length = readLength.call(bytes);
+    // Bytes whose memory was handed away are none; `set` would throw at them.
+    if (length === 0) return this.#pushWide(BLOB, 0, 0);
     const start = this.blobLength;
     if (start + length > this.blobs.length) {
       const blobs = new Uint8Array(Math.max(start + length, 2 * this.blobs.length));

@@ -281,8 +281,8 @@ class Turn {
     if (signal?.aborted) return Promise.reject(aborted(operation, signal.reason));
     if (this.#state === 'closing' || this.#state === 'closed')
       return Promise.reject(notConnected(operation, this.#failure));
-    // Reads go on beside it, now or, when this turn has lasted long enough, in the next.
-    const isFreeRead = kind === 'read' && this.#queue.pendingWrites === 0;
+    // Reads go on beside it by the reader, now or, when this turn has lasted long enough, in the next.
+    const isFreeRead = kind === 'read' && this.#queue.pendingWrites === 0 && this.#reader !== undefined;
     if (this.#transaction?.isExpired && !isFreeRead) {
       return Promise.reject(behindTransaction(operation, this.#transaction.ageMs));
     }
@@ -406,7 +406,8 @@ class Turn {
 
   /** Opens the handles again after a failure of I/O; says whether it does. @param {unknown} error */
   #mustReopen(error) {
-    if (!isIoFailure(error) || !this.#isFree() || this.#config.path === ':memory:') return false;
+    if (!isIoFailure(error) || !this.#isFree() || this.#config.path === ':memory:' || this.#config.readonly)
+      return false;
     // A disk that fails on is not helped by that.
     if (performance.now() - this.#reopenedAt < REOPEN_MS) return false;
     this.#reopenedAt = performance.now();
@@ -463,16 +464,15 @@ class Turn {
   }
 
   /**
-   * Runs a write and its neighbours in one commit, and settles each.
+   * Runs a write and its neighbours in one commit, and settles each; gives how many are dealt with.
    *
-   * @param {Entry[]} queue
-   * @param {number} start
-   * @param {Ledger} writer
-   * @returns {number} how many calls are dealt with
+   * @type {(queue: Entry[], start: number, writer: Ledger) => number}
    */
   #commitSlice(queue, start, writer) {
     const slice = runSlice(queue, start, writer, () => this.#loopTurn.hasTime());
     this.#lockWait.end();
+    const count = slice.done.length + slice.failed.length;
+    if (this.#hold(this.#log.makeRoom(writer, queue.slice(start, start + count), slice.lostTo))) return 0;
     for (const { entry, error } of slice.failed) this.#queue.giveUp(entry, error);
     if (slice.lostTo === undefined) {
       if (slice.done.length > 0) this.#settle(slice.done, slice.values, writer);
@@ -484,7 +484,7 @@ class Turn {
       }
       this.#mustReopen(slice.lostTo);
     }
-    return slice.done.length + slice.failed.length;
+    return count;
   }
 
   /**
@@ -501,13 +501,11 @@ class Turn {
 
   /**
    * Deals with a call that failed before it had the writing side: a lock is waited for.
-   *
-   * @param {Entry} entry
-   * @param {unknown} error
-   * @returns {number} how many calls are dealt with
+   * @type {(entry: Entry, error: unknown) => number} gives how many calls are dealt with
    */
   #refuse(entry, error) {
     if (!isLocked(error)) {
+      if (this.#hold(this.#log.makeRoom(this.#writer, [entry], error))) return 0;
       this.#queue.giveUp(entry, error);
       this.#mustReopen(error);
       return 1;
@@ -529,13 +527,13 @@ class Turn {
   }
 
   /**
-   * Keeps the writing side until `ready`; a failure is the waiting call's.
+   * Keeps the writing side until `ready`, if it must; a failure is the waiting call's.
    *
    * @param {Promise<unknown> | undefined} ready
    * @param {Entry} [entry]
    */
   #hold(ready, entry) {
-    if (!ready) return;
+    if (!ready) return false;
     this.#isHeld = true;
     ready.then(
       () => {
@@ -549,6 +547,7 @@ class Turn {
         this.#drain();
       },
     );
+    return true;
   }
 
   /**

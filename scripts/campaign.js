@@ -1,10 +1,10 @@
 // @ts-check
 'use strict';
 
-// `npm run test:model`, `test:processes`, `test:workers`, `test:kill`: the long runs of what
+// `npm run test:model`, `test:processes`, `test:workers`: the long runs of what
 // `npm test` plays in short. `--seed` repeats a run, `--count` sets its length:
 //
-//   npm run test:kill -- --seed 7 --count 100
+//   npm run test:workers -- --seed 7 --count 100
 //
 // It prints its seed and figures, and fails when anything was found wrong.
 
@@ -48,7 +48,6 @@ const CAMPAIGNS = {
     usual: 500,
     run: (options) => support('worker-run.js').runWorkers(options),
   },
-  kill: { counts: 'killed writers', usual: 1000, run: runKills },
 };
 
 const { values, positionals } = parseArgs({
@@ -77,20 +76,6 @@ campaign.run({ seed, count, tell: (line) => console.log(line) }).then(
     process.exit(1);
   },
 );
-
-/**
- * Kills honest writers, and before them a few that lie, which must be caught.
- *
- * @param {Options} options
- * @returns {Promise<Outcome>}
- */
-async function runKills(options) {
-  const kills = support('kill-run.js').runKills;
-  const lying = await kills({ ...options, count: 30, lanes: 1, manner: 'premature', untilFault: true });
-  const honest = await kills(options);
-  if (lying.faults.length === 0) honest.faults.push('a writer that acknowledges too early was not caught');
-  return { figures: { ...honest.figures, lyingWriterCaughtAfterKills: lying.figures.kills }, faults: honest.faults };
-}
 
 /**
  * The campaigns themselves are the tests' support.

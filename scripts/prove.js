@@ -7,13 +7,14 @@
 //   npm run prove                        the whole; a campaign that is there already with the same
 //                                        commit, seed and count is not run again
 //   npm run prove -- --only power        one campaign
-//   npm run prove -- --share             the share that the gate runs: nothing is written
+//   npm run prove -- --share             the share that the gate runs: nothing is written, no peer
 //   npm run prove -- --seed 7 --percent 10
 
 const { execFileSync, spawnSync } = require('node:child_process');
 const { mkdirSync, readFileSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
+const peers = require('../benchmark/peer.js');
 const { ROOT, build, install, run } = require('./prepare.js');
 
 /**
@@ -21,17 +22,19 @@ const { ROOT, build, install, run } = require('./prepare.js');
  * @property {string} what what is done, and what must hold
  * @property {number} count as many as must be shown
  * @property {number} share as many as the gate plays
- * @property {boolean} hasControl
- * @property {'rust' | 'node'} in
+ * @property {number} [control] how many cases its negative control may take at most to be caught
+ * @property {string[]} [script] a campaign on the addon: its file in `__test__/campaign`, and arguments;
+ *   without it, one of the Rust program `examples/proof`
+ * @property {number} [peer] as many as are played with better-sqlite3 too, for comparison
  *
- * @typedef {object} Result
- * @property {string} commit
- * @property {number} seed
+ * @typedef {object} Outcome
  * @property {number} count
  * @property {number} faults
  * @property {number} seconds
  * @property {Record<string, unknown>} figures
- * @property {string} [control] what the negative control was caught at
+ *
+ * @typedef {Outcome & { commit: string, seed: number, control?: string, peer?: Outcome }} Result `control`
+ *   is what the negative control was caught at
  */
 
 /** @type {Record<string, Campaign>} */
@@ -40,50 +43,102 @@ const CAMPAIGNS = {
     what: 'the power goes at any write: the file is sound, holds a prefix of the commits, and all that was synced',
     count: 200_000,
     share: 4000,
-    hasControl: true,
-    in: 'rust',
   },
   io: {
     what: 'the k-th operation on the file fails: a typed error, nothing acknowledged is lost, the manager usable',
     count: 50_000,
     share: 3000,
-    hasControl: true,
-    in: 'rust',
   },
   memory: {
     what: 'the n-th allocation fails, or the heap has a hard limit: an error, never an abort',
     count: 20_000,
     share: 2000,
-    hasControl: true,
-    in: 'rust',
   },
   corruption: {
     what: 'bits, runs and pages of the file and its log are damaged: no crash, none over 2 s, structural damage told of',
     count: 200_000,
     share: 3000,
-    hasControl: true,
-    in: 'rust',
   },
   wal: {
     what: 'one bit of a live log flips: the check tells of 99 % at least',
     count: 20_000,
     share: 1000,
-    hasControl: true,
-    in: 'rust',
   },
   repair: {
     what: 'pages are lost: what a repair gets back, and no row that never was',
     count: 5000,
     share: 200,
-    hasControl: true,
-    in: 'rust',
   },
   kill: {
     what: 'a writer is killed at any moment: no acknowledged row is lost, counters equal rows',
+    count: 8000,
+    share: 60,
+    script: ['kill.js', '--job', 'writer'],
+    control: 60,
+    peer: 1000,
+  },
+  'kill-migrate': {
+    what: 'a migration is killed at any moment: each version is whole or not there, and the next run completes it',
+    count: 500,
+    share: 30,
+    script: ['kill.js', '--job', 'migrate'],
+    control: 60,
+  },
+  'kill-backup': {
+    what: 'a backup beside a writer is killed at any moment: the target is the old one or whole, nothing acknowledged is lost',
+    count: 500,
+    share: 30,
+    script: ['kill.js', '--job', 'backup'],
+    control: 60,
+  },
+  'kill-restore': {
+    what: 'a restore is killed at any moment: the ledger is the old one or the restored one, and the old one is kept',
+    count: 500,
+    share: 30,
+    script: ['kill.js', '--job', 'restore'],
+    control: 60,
+  },
+  'kill-repair': {
+    what: 'a repair is killed at any moment: the damaged file and its log are kept, and the new one is whole',
+    count: 500,
+    share: 30,
+    script: ['kill.js', '--job', 'repair'],
+    control: 60,
+  },
+  'kill-vacuum': {
+    what: 'a vacuum is killed at any moment: the rows are the same, nothing acknowledged is lost',
+    count: 500,
+    share: 30,
+    script: ['kill.js', '--job', 'vacuum'],
+    control: 60,
+  },
+  'addon-io': {
+    what: "on the addon, one operation on a ledger's files fails, or all from one on: a typed error, nothing acknowledged is lost, the manager usable",
     count: 1000,
-    share: 0,
-    hasControl: false,
-    in: 'node',
+    share: 60,
+    script: ['addon-io.js'],
+    control: 200,
+    peer: 1000,
+  },
+  hostile: {
+    what: 'hostile values and calls from inside getters, iterators and transactions: no process dies, no call hangs, no silent change, each error has a code',
+    count: 300_000,
+    share: 20_000,
+    script: ['hostile.js'],
+  },
+  secrets: {
+    what: 'every method fails in every known way around a random text: it stands in no error, report, statistic, event, warning or stream',
+    count: 5000,
+    share: 300,
+    script: ['secrets.js'],
+    control: 200,
+  },
+  leak: {
+    what: 'the resident size over operations of every kind: at most 1 MB a million after the warm-up',
+    count: 20_000_000,
+    share: 500_000,
+    script: ['leak.js'],
+    control: 200_000,
   },
 };
 
@@ -100,6 +155,9 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed);
 const percent = Number(values.percent);
+/** Enough cases for any negative control that does not say how many it takes. */
+const CONTROL_CASES = 2000;
+const PEER = 'better-sqlite3';
 const names = Object.keys(CAMPAIGNS).filter((name) => values.only === undefined || values.only === name);
 if (names.length === 0 || !Number.isSafeInteger(seed) || !(percent > 0 && percent <= 100)) {
   console.error(
@@ -110,7 +168,11 @@ if (names.length === 0 || !Number.isSafeInteger(seed) || !(percent > 0 && percen
 
 const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim();
 install();
-run('cargo', ['build', '--quiet', '--release', '--no-default-features', '--example', 'proof']);
+if (names.some((name) => !CAMPAIGNS[name].script)) {
+  run('cargo', ['build', '--quiet', '--release', '--no-default-features', '--example', 'proof']);
+}
+if (names.some((name) => CAMPAIGNS[name].script)) build();
+if (!values.share && names.some((name) => CAMPAIGNS[name].peer)) peers.bring();
 mkdirSync(STATE, { recursive: true });
 
 const failures = [];
@@ -123,14 +185,17 @@ for (const name of names) {
     console.log(`${name}: proven already, ${known.count} with seed ${known.seed}`);
     continue;
   }
-  const result = campaign.in === 'rust' ? runRust(name, count) : runNode(name, count);
+  /** @type {Result} */
+  const result = { commit, seed, ...play(name, count) };
   console.log(`${name}: ${result.count}, ${result.faults} faults, ${result.seconds} s, seed ${seed}`);
   if (result.faults > 0) failures.push(`${name}: ${result.faults} faults`);
-  if (campaign.hasControl) {
-    const { passed, told } = runControl(name, Math.min(count, 2000));
-    console.log(`${name}, negative control: ${passed ? 'NOTHING WAS NOTICED' : `caught: ${told}`}`);
-    if (passed) failures.push(`${name}: its negative control passed`);
-    result.control = told;
+  const { passed, told } = playControl(name, Math.min(count, campaign.control ?? CONTROL_CASES));
+  console.log(`${name}, negative control: ${passed ? 'NOTHING WAS NOTICED' : `caught: ${told}`}`);
+  if (passed) failures.push(`${name}: its negative control passed`);
+  else result.control = told;
+  if (campaign.peer && !values.share) {
+    result.peer = play(name, Math.min(count, campaign.peer), '--peer', PEER);
+    console.log(`${name}, ${PEER}: ${result.peer.count}, ${result.peer.faults} faults, ${result.peer.seconds} s`);
   }
   if (!values.share) writeFileSync(path.join(STATE, `${name}.json`), JSON.stringify(result, null, 1));
 }
@@ -155,57 +220,63 @@ function read(name) {
  * @param {number} count
  * @param {string[]} more
  */
-function spawnProof(name, count, ...more) {
-  const program = path.join(
-    ROOT,
-    'target',
-    'release',
-    'examples',
-    `proof${process.platform === 'win32' ? '.exe' : ''}`,
-  );
-  const parameters = [name, '--count', String(count), '--seed', String(seed), ...more];
-  return spawnSync(program, parameters, { encoding: 'utf8', maxBuffer: 1 << 28 });
+function spawnCampaign(name, count, ...more) {
+  const { script } = CAMPAIGNS[name];
+  const suffix = process.platform === 'win32' ? '.exe' : '';
+  const [program, parameters] = script
+    ? [process.execPath, [path.join(ROOT, '__test__', 'campaign', script[0]), ...script.slice(1)]]
+    : [path.join(ROOT, 'target', 'release', 'examples', `proof${suffix}`), [name]];
+  parameters.push('--count', String(count), '--seed', String(seed), ...more);
+  return spawnSync(program, parameters, { encoding: 'utf8', cwd: ROOT, maxBuffer: 1 << 28 });
 }
 
 /**
+ * Plays a campaign; its last line says what came of it.
+ *
  * @param {string} name
  * @param {number} count
- * @returns {Result}
+ * @param {string[]} more
+ * @returns {Outcome}
  */
-function runRust(name, count) {
-  const { status, stdout, stderr } = spawnProof(name, count);
+function play(name, count, ...more) {
+  const begun = performance.now();
+  const { status, stdout, stderr } = spawnCampaign(name, count, ...more);
   const line = stdout.trim().split('\n').pop() ?? '';
   if (!line.startsWith('{')) throw new Error(`${name} gave no figures (exit ${status}): ${stderr.slice(-2000)}`);
-  const { faults, figures, seconds, count: made } = JSON.parse(line);
+  const { faults, figures, count: made } = JSON.parse(line);
   if (faults > 0) console.error(stderr.slice(-2000));
-  return { commit, seed, count: made, faults, seconds, figures };
+  return { count: made, faults, seconds: Math.round((performance.now() - begun) / 100) / 10, figures };
 }
 
 /**
+ * Plays a campaign's negative control, which must find something wrong.
+ *
  * @param {string} name
  * @param {number} count
  */
-function runControl(name, count) {
-  const { status, stderr } = spawnProof(name, count, '--control');
-  const told = stderr.split('\n').find((line) => line.startsWith('control: '));
-  return { passed: status !== 0 || told === undefined, told: told?.slice('control: '.length).slice(0, 160) };
+function playControl(name, count) {
+  const { status, stdout, stderr } = spawnCampaign(name, count, '--control');
+  const start = CAMPAIGNS[name].script ? 'fault: ' : 'control: ';
+  const told = stderr.split('\n').find((line) => line.startsWith(start));
+  const isCaught = CAMPAIGNS[name].script ? JSON.parse(stdout.trim().split('\n').pop() || '{}').faults > 0 : told;
+  return { passed: status !== 0 || !isCaught, told: told?.slice(start.length).slice(0, 160) ?? '' };
 }
 
 /**
- * @param {string} name
- * @param {number} count
- * @returns {Result}
+ * Our figures, and beside them the peer's where there are any.
+ *
+ * @param {Result} result
  */
-function runNode(name, count) {
-  build();
-  const begun = performance.now();
-  const script = path.join(__dirname, 'campaign.js');
-  const parameters = [script, name, '--seed', String(seed), '--count', String(count)];
-  const { status, stdout, stderr } = spawnSync(process.execPath, parameters, { encoding: 'utf8', cwd: ROOT });
-  if (status !== 0) console.error(stderr.slice(-2000));
-  const figures = JSON.parse(/^\{[\s\S]*?^\}/m.exec(stdout)?.[0] ?? '{}');
-  const seconds = Math.round((performance.now() - begun) / 1000);
-  return { commit, seed, count, faults: status === 0 ? 0 : 1, seconds, figures };
+function describeFigures({ figures, peer, count, faults }) {
+  const names = [...new Set([...Object.keys(figures), ...Object.keys(peer?.figures ?? {})])];
+  if (names.length === 0) return '';
+  if (!peer) {
+    const rows = names.map((name) => `| ${name} | ${figures[name]} |`);
+    return `| figure | |\n|---|---|\n${rows.join('\n')}\n`;
+  }
+  const rows = names.map((name) => `| ${name} | ${figures[name] ?? ''} | ${peer.figures[name] ?? ''} |`);
+  rows.unshift(`| cases | ${count} | ${peer.count} |`, `| faults | ${faults} | ${peer.faults} |`);
+  return `| figure | ours | ${PEER} |\n|---|---|---|\n${rows.join('\n')}\n`;
 }
 
 /** @returns {string} the report, of whatever is proven */
@@ -215,15 +286,14 @@ function describeAll() {
     if (!result) return `## ${name}\n\n${campaign.what}.\n\nNot run.\n`;
     const partial = result.count < campaign.count ? ` Partial: ${campaign.count} must be shown.` : '';
     const control = result.control ? `\nNegative control, caught at: ${result.control}\n` : '';
-    const rows = Object.entries(result.figures).map(([figure, value]) => `| ${figure} | ${value} |`);
     return [
       `## ${name}\n\n${campaign.what}.\n`,
       `${result.count} cases, **${result.faults} faults**; commit ${result.commit}, seed ${result.seed}, ${result.seconds} s.${partial}`,
       control,
-      rows.length > 0 ? `| figure | |\n|---|---|\n${rows.join('\n')}\n` : '',
+      describeFigures(result),
     ].join('\n');
   });
   const head =
     '# Proofs\n\nWritten by `npm run prove`. What each campaign does stands in [tests/proof](../tests/proof) and';
-  return `${head}\n[\\_\\_test\\_\\_/support](../__test__/support). \`_per_10000\` is a share in ten thousand.\n\n${parts.join('\n')}`;
+  return `${head}\n[\\_\\_test\\_\\_/campaign](../__test__/campaign). \`_per_10000\` is a share in ten thousand.\n\n${parts.join('\n')}`;
 }

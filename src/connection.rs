@@ -150,10 +150,7 @@ fn set_journal_mode(
         found,
     };
     // SQLite does not call its busy handler for this change of mode.
-    let outcome = retry_while_busy(timeout, || {
-        Ok(connection
-            .pragma_update_and_check(None, "journal_mode", wanted, |row| row.get::<_, String>(0))?)
-    });
+    let outcome = retry_while_busy(timeout, || switch_journal_mode(connection, wanted));
     match outcome {
         Ok(found) if found == wanted => Ok(()),
         Ok(found) => Err(refused(found)),
@@ -162,6 +159,16 @@ fn set_journal_mode(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Asks for another journal mode; returns the one that is then there.
+fn switch_journal_mode(connection: &Connection, wanted: &str) -> Result<String> {
+    let mut statement = connection.prepare(&format!("PRAGMA journal_mode = {wanted}"))?;
+    let mut rows = statement.query([])?;
+    let found = rows.next()?.map_or(Ok(String::new()), |row| row.get(0))?;
+    // SQLite commits the change behind the row that tells of it, and says only there that it failed.
+    while rows.next()?.is_some() {}
+    Ok(found)
 }
 
 /// Says whether the file system failed at what write-ahead logging needs: shared memory.

@@ -1,5 +1,6 @@
 //! Owns a layer under SQLite that gathers what a commit appends to the write-ahead log: one write
-//! to the file instead of two for each page.
+//! to the file instead of two for each page; and that lets pages of a mapped file be copied into
+//! SQLite's cache instead of used in place.
 //!
 //! It may not know tables, nor keep anything back once SQLite believes a commit to be in the log:
 //! the write of a commit's last page returns when all of the commit is in the file, and any other
@@ -221,6 +222,9 @@ unsafe extern "C" fn open(
         if is_database {
             if (*original).iVersion >= 2 {
                 (*attachment).methods.xShmLock = Some(lock_shared_memory);
+                if (*original).iVersion >= 3 {
+                    (*attachment).methods.xFetch = Some(fetch_nothing);
+                }
                 (*file).pMethods = &raw const (*attachment).methods;
             }
             return code;
@@ -397,6 +401,31 @@ unsafe extern "C" fn close_log(file: *mut ffi::sqlite3_file) -> c_int {
         (*(*file).pMethods)
             .xClose
             .map_or(ffi::SQLITE_OK, |close| close(file))
+    }
+}
+
+/// Lets the file be mapped, and gives SQLite no page of the mapping: it then copies pages into its
+/// cache, from the mapping, and looks at their cells once (`cell_size_check`) instead of whenever a
+/// page is used.
+unsafe extern "C" fn fetch_nothing(
+    file: *mut ffi::sqlite3_file,
+    offset: i64,
+    length: c_int,
+    page: *mut *mut c_void,
+) -> c_int {
+    // SAFETY: SQLite calls this for a database that `open` attached to; the rest is handed on.
+    unsafe {
+        with_attached(file, |_, original| {
+            let (Some(fetch), Some(unfetch)) = (original.xFetch, original.xUnfetch) else {
+                return ffi::SQLITE_OK;
+            };
+            let code = fetch(file, offset, length, page);
+            if code == ffi::SQLITE_OK && !(*page).is_null() {
+                unfetch(file, offset, *page);
+                *page = ptr::null_mut();
+            }
+            code
+        })
     }
 }
 

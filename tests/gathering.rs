@@ -185,3 +185,60 @@ fn a_log_begun_anew_and_one_kept_alone_are_whole() {
         );
     }
 }
+
+/// Counts how often pages were found in the cache, and how often not.
+fn count_cache(connection: &Connection) -> (i32, i32) {
+    [
+        rusqlite::ffi::SQLITE_DBSTATUS_CACHE_HIT,
+        rusqlite::ffi::SQLITE_DBSTATUS_CACHE_MISS,
+    ]
+    .map(|which| {
+        let (mut now, mut most) = (0, 0);
+        // SAFETY: the handle is open and used by this thread alone.
+        let code = unsafe {
+            rusqlite::ffi::sqlite3_db_status(
+                connection.handle().handle(),
+                which,
+                &raw mut now,
+                &raw mut most,
+                0,
+            )
+        };
+        assert_eq!(code, rusqlite::ffi::SQLITE_OK);
+        now
+    })
+    .into()
+}
+
+#[test]
+fn pages_are_copied_from_the_mapping_and_used_from_the_cache() {
+    let folder = Folder::new("mapped");
+    let writer = folder.open();
+    writer
+        .handle()
+        .execute_batch(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, text TEXT);
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+             INSERT INTO t SELECT i, printf('%0200d', i) FROM n;
+             PRAGMA wal_checkpoint(TRUNCATE);",
+        )
+        .unwrap();
+    let reader = folder.open();
+    let mapped_bytes: i64 = ask(reader.handle(), "PRAGMA mmap_size");
+    assert_eq!(mapped_bytes, 268_435_456);
+    let sum = "SELECT sum(length(text)) FROM t";
+    assert_eq!(ask::<i64>(reader.handle(), sum), 200_000);
+    let (_, misses) = count_cache(&reader);
+    assert!(misses >= 50, "{misses}");
+    if cfg!(target_os = "linux") {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let path = std::fs::canonicalize(folder.0.join("a.db")).unwrap();
+        let is_mapped = |line: &str| line.ends_with(path.to_str().unwrap());
+        assert!(maps.lines().any(is_mapped), "{maps}");
+    }
+    let (hits, misses) = count_cache(&reader);
+    assert_eq!(ask::<i64>(reader.handle(), sum), 200_000);
+    let (more_hits, more_misses) = count_cache(&reader);
+    assert_eq!(more_misses, misses);
+    assert!(more_hits - hits >= 50, "{hits}, {more_hits}");
+}

@@ -126,14 +126,34 @@ async function failFlushes(db) {
   return report;
 }
 
+/** Connects while the new file cannot be synced, and again when it can. */
+async function failConnecting(db) {
+  failSyncsOf('d');
+  const failing = [];
+  for (let n = 0; n < 3; n += 1) failing.push(await db.connect().then(() => 'resolved', describe));
+  failSyncsOf('');
+  await db.connect();
+  await db.initializeSchema();
+  return { failing };
+}
+
 async function play() {
   const db = new DatabaseManager({ path: file });
+  if (scene === 'connect') {
+    const report = await failConnecting(db);
+    await add(db);
+    return await end(report);
+  }
   await db.connect();
   await db.initializeSchema();
   const report = scene === 'checkpoint' ? await failCheckpoints(db) : await failFlushes(db);
   await add(db);
+  await end(report);
+}
+
+/** The parent kills the process then: a manager that nobody closes. */
+async function end(report) {
   say(`report ${JSON.stringify(report)}`);
-  // The parent kills it: a manager that nobody closes.
   await sleep(60_000);
 }
 

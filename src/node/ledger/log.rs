@@ -52,10 +52,11 @@ impl Ledger {
             let look = |manager: &DatabaseManager| maintenance::look_at_log(manager.connection());
             // What cannot be told here, the write itself will tell.
             let (log_pages, moved_pages) = self.handle.with_writable(look).unwrap_or((1, 0));
-            Ok(if log_pages <= moved_pages {
+            // Without a log SQLite answers -1: there is none to begin, however often it is tried.
+            Ok(if (0..=moved_pages).contains(&log_pages) {
                 LOG_MUST_BEGIN
             } else {
-                log_pages
+                log_pages.max(1)
             })
         })
     }

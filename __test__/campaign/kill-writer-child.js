@@ -2,7 +2,7 @@
 
 /**
  * A process that writes until it is killed, and says on its standard output what it has been
- * promised, a line each. See kill-run.js for what the lines mean.
+ * promised, a line each. See promised.js for what the lines mean.
  *
  * Told to be premature, it says so before the promise resolves: the lie that must be caught.
  */
@@ -10,7 +10,7 @@
 const { writeSync } = require('node:fs');
 const { setImmediate: nextTurn, setTimeout: sleep } = require('node:timers/promises');
 const { DatabaseManager } = require('../../index.js');
-const { makeRandom, newError, newFileHash, newSession } = require('./ledger.js');
+const { makeRandom, newError, newFileHash, newSession } = require('../support/ledger.js');
 
 const [file, seed, round, manner] = process.argv.slice(2);
 const isPremature = manner === 'premature';
