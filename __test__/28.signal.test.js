@@ -397,3 +397,71 @@ test('one signal can be for many calls without a warning', async (t) => {
   await sleep(1);
   assert.deepEqual(warnings, []);
 });
+
+/** A polyfill's signal whose listening fails after `heard` times. */
+function makeFailing(heard, failure) {
+  let listeners = 0;
+  return {
+    aborted: false,
+    addEventListener() {
+      listeners += 1;
+      if (listeners > heard) throw failure;
+    },
+    removeEventListener() {},
+  };
+}
+
+test('a transaction whose signal fails at the second listener ends with a rollback, and holds nothing up', async (t) => {
+  const db = await openKnown(t);
+  const before = await dump(db);
+  for (const heard of [0, 1]) {
+    const run = () => db.setConfig('inside', heard);
+    await assert.rejects(db.transaction(run, { signal: makeFailing(heard, REASON) }), (error) => error === REASON);
+    await db.transaction(async () => {
+      const nested = db.transaction(run, { signal: makeFailing(0, REASON) });
+      await assert.rejects(nested, (error) => error === REASON);
+    });
+  }
+  await db.transaction(() => {});
+  assert.deepEqual(await dump(db), before);
+});
+
+test('a call settles although its signal fails as the listener is taken away', async (t) => {
+  const db = await openKnown(t);
+  const removeEventListener = () => {
+    throw REASON;
+  };
+  const signal = { aborted: false, addEventListener() {}, removeEventListener };
+  const open = await holdTransaction(db);
+  const waiting = db.setConfig('waited', 1, { signal });
+  await open.release();
+  await waiting;
+  await db.transaction(() => db.setConfig('inside', 2), { signal });
+  assert.deepEqual([await db.getConfig('waited'), await db.getConfig('inside')], [1, 2]);
+});
+
+test('a signal whose listening failed once is listened to the next time', async (t) => {
+  const db = await openKnown(t);
+  const controller = new AbortController();
+  let isFailing = true;
+  const signal = {
+    get aborted() {
+      return controller.signal.aborted;
+    },
+    get reason() {
+      return controller.signal.reason;
+    },
+    addEventListener(...args) {
+      if (isFailing) throw REASON;
+      controller.signal.addEventListener(...args);
+    },
+    removeEventListener: (...args) => controller.signal.removeEventListener(...args),
+  };
+  const open = await holdTransaction(db);
+  await assert.rejects(db.setConfig('never', 1, { signal }), (error) => error === REASON);
+  isFailing = false;
+  const waiting = db.setConfig('never', 1, { signal });
+  controller.abort(REASON);
+  await assertAborted(waiting, 'setConfig');
+  await open.release();
+});

@@ -97,8 +97,9 @@ function onAbort(signal, react) {
       for (const reaction of reactions) reaction();
     };
     watch = { reactions, listener };
-    watched.set(signal, watch);
+    // First: a polyfill's that throws must not leave behind a watch that hears nothing.
     signal.addEventListener('abort', listener, { once: true });
+    watched.set(signal, watch);
   }
   const { reactions, listener } = watch;
   reactions.add(react);
@@ -106,7 +107,11 @@ function onAbort(signal, react) {
     reactions.delete(react);
     if (reactions.size > 0 || watched.get(signal)?.reactions !== reactions) return;
     watched.delete(signal);
-    signal.removeEventListener('abort', listener);
+    try {
+      signal.removeEventListener('abort', listener);
+    } catch {
+      // A polyfill's that throws: the call has ended, and its outcome is to be told all the same.
+    }
   };
 }
 

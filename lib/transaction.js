@@ -74,9 +74,11 @@ class Transaction {
    * @returns {Promise<T>}
    */
   async execute(storage, run, signal, operation = 'transaction') {
-    const stopListening = onAbort(signal, () => this.#abortBy(aborted(operation, signal?.reason)));
+    let stopListening = () => {};
     let value;
     try {
+      // Listening runs the caller's code, which may throw: that ends the transaction, too.
+      stopListening = onAbort(signal, () => this.#abortBy(aborted(operation, signal?.reason)));
       if (signal?.aborted) throw aborted(operation, signal.reason);
       this.requireOpen('transaction');
       value = await Promise.race([storage.run(this, async () => run()), this.#aborted]);

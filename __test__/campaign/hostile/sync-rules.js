@@ -5,6 +5,7 @@
  * of its own, so that what was refused can be told from what was done; the wild one gets any SQL.
  */
 
+const { types } = require('node:util');
 const { ANY } = require('./expected.js');
 
 const INSERT = 'INSERT INTO t VALUES (?, ?)';
@@ -64,6 +65,9 @@ function stored(value) {
   return ANY;
 }
 
+/** Says whether a value is an array, also of one at which `Array.isArray` throws: a revoked proxy. */
+const isArray = (value) => !types.isProxy(value) && Array.isArray(value);
+
 /**
  * @param {import('./play.js').Play} play
  */
@@ -104,7 +108,7 @@ function syncRules(play) {
   const spread = (target) => {
     const call = byKind(target);
     if (target.bound) return { ...put(target.owner, target.bound), args: dice.chance(0.1) ? [hostile.value()] : [] };
-    return { ...call, args: Array.isArray(call.args[0]) && dice.chance(0.7) ? call.args[0] : call.args };
+    return { ...call, args: isArray(call.args[0]) && dice.chance(0.7) ? call.args[0] : call.args };
   };
   const exec = ({ owner, isWild }) => {
     if (isWild || dice.chance(0.1)) return { args: [isWild ? odd(dice.pick(WILD_SQL)) : hostile.value()] };
@@ -143,8 +147,15 @@ function syncRules(play) {
       all: byKind,
       iterate: byKind,
       runMany: ({ owner, kind, isWild }) => {
-        if (isWild || kind !== INSERT || dice.chance(0.2))
-          return { args: [hostile.value()], ...(kind === INSERT ? { rows: owner, effect: () => {} } : {}) };
+        if (isWild || kind !== INSERT || dice.chance(0.2)) {
+          const value = hostile.value();
+          // A map gives pairs, and each is a row of two.
+          const pairs = types.isMap(value) ? [...value] : [];
+          const effect = (model) => {
+            for (const [k, v] of pairs) model.set(k, stored(v));
+          };
+          return { args: [value], ...(isWild ? {} : { rows: owner, effect }) };
+        }
         const rows = Array.from({ length: dice.chance(0.03) ? 300 : dice.below(4) }, row);
         return {
           args: [rows.map(({ k, v }) => [k, v])],
@@ -170,9 +181,13 @@ function syncRules(play) {
       iterate: spread,
       bind: (target) => {
         const one = row();
-        // Never two, which would be a row that nobody knows of.
-        if (target.kind !== INSERT || dice.chance(0.9))
-          return { args: [hostile.value(), hostile.value(), hostile.value()] };
+        if (target.isWild) return { args: [hostile.value(), hostile.value(), hostile.value()] };
+        if (target.kind !== INSERT || dice.chance(0.9)) {
+          // Never two, which would be a row that nobody knows of: arrays among them count as what they hold.
+          const args = [hostile.primitive(), hostile.primitive(), hostile.primitive()];
+          args.splice(dice.below(4), 0, hostile.value());
+          return { args };
+        }
         return { args: [one.k, one.v], after: () => { target.bound = one; } }; // biome-ignore format: one rule
       },
       pluck: toggle,
