@@ -65,7 +65,7 @@ const CAMPAIGNS = {
     share: 1000,
   },
   repair: {
-    what: 'pages are lost: what a repair gets back, and no row that never was',
+    what: 'pages are lost: 99.9 % at least of the rows on intact pages come back, all when only page 1 is lost, and no row that never was',
     count: 5000,
     share: 200,
   },

@@ -1,11 +1,9 @@
-//! Owns the campaigns on damaged files, in a folder in memory:
+//! Owns the campaigns on damaged files that are used as they are, in a folder in memory:
 //!
 //! - `corruption`: any damage to the file or its log; opening, reading, checking and writing must
 //!   neither crash nor take over two seconds, and damage that loses rows must be told of. Its control
 //!   asks nobody but plain reading.
 //! - `wal`: one bit of a live log flips; the check must report it. Its control asks SQLite alone.
-//! - `repair`: what a repair gets back, and that no row comes back that was never there. Its
-//!   control plants such a row.
 
 use crate::damage::{Damage, Ledger};
 use crate::power::integrity;
@@ -19,13 +17,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use whatsapp_uploader_database::{
-    DatabaseConfig, DatabaseManager, IntegrityOptions, OnConflict, RepairOptions, Result,
+    DatabaseConfig, DatabaseManager, IntegrityOptions, OnConflict, Result,
 };
 
 /// No call on a damaged file may take longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-fn config(path: &Path) -> DatabaseConfig {
+pub fn config(path: &Path) -> DatabaseConfig {
     DatabaseConfig {
         timeout_ms: 1_000,
         ..DatabaseConfig::new(path)
@@ -246,99 +244,4 @@ pub fn run_wal(order: &Order, report: &mut Report) -> Outcome<()> {
         report.fault(|| format!("{told} of {count} flipped bits were told of, not 99 %"));
     }
     Ok(())
-}
-
-/// What a repair gets back.
-pub fn run_repair(order: &Order, report: &mut Report) -> Outcome<()> {
-    let path = workers::folder()?.join("ledger.db");
-    let mut bases = BTreeMap::new();
-    for case in order.cases() {
-        if report.count >= order.share() {
-            break;
-        }
-        workers::begin_case(case);
-        let mut random = Random::of_case(order.seed, case);
-        let number = random.below(6) as u64;
-        if let Entry::Vacant(entry) = bases.entry(number) {
-            let mut random = Random::of_case(order.seed ^ 0xba5e, number);
-            let base = Ledger::make(&path, 1_500, number % 2 == 1, &mut random)?;
-            entry.insert(base);
-        }
-        let base = &bases[&number];
-        let mut damaged = base.clone();
-        let kind = ["five_percent_random", "page_1_lost", "one_page_random"]
-            [case as usize / order.jobs as usize % 3];
-        match kind {
-            "page_1_lost" => damaged.randomize_page(0, &mut random),
-            "one_page_random" => {
-                let page = 1 + random.below(damaged.pages() - 1);
-                damaged.randomize_page(page, &mut random);
-            }
-            _ => {
-                for _ in 0..damaged.pages().div_ceil(20) {
-                    let page = 1 + random.below(damaged.pages() - 1);
-                    damaged.randomize_page(page, &mut random);
-                }
-            }
-        }
-        damaged.put(&path)?;
-        report.count += 1;
-        let outcome = catch_unwind(AssertUnwindSafe(|| repair(&path, order.control)));
-        match outcome {
-            Err(_) => report.fault(|| format!("case {case}, {kind}: a panic")),
-            Ok(Err(error)) => report.fault(|| format!("case {case}, {kind}: {error}")),
-            Ok(Ok((rows, key_only))) => {
-                let (whole, recovered, other, foreign) = compare(&base.rows, &rows);
-                report.add(&format!("{kind}_rows_of"), whole);
-                report.add(&format!("{kind}_rows"), recovered);
-                report.add(&format!("{kind}_keys_only"), key_only);
-                let wrong = foreign + other.saturating_sub(key_only);
-                report.add("wrong_rows", wrong);
-                if wrong > 0 {
-                    report.fault(|| format!("case {case}, {kind}: {wrong} wrong rows"));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Repairs, and reads what there is then, with how many rows are keys alone.
-fn repair(path: &Path, plants: bool) -> Result<(Rows, u64)> {
-    let report = DatabaseManager::repair(&config(path), RepairOptions::default(), |_, _| {})?;
-    let ledger = DatabaseManager::open(config(path))?;
-    if plants {
-        ledger.add_file_hash(&file_of(9_999_999), OnConflict::Fail)?;
-    }
-    let rows = Rows::read(&ledger)?;
-    ledger.close()?;
-    Ok((rows, report.tables.iter().map(|table| table.key_only).sum()))
-}
-
-/// How many rows there were, came back as they were, came back otherwise, and never were.
-fn compare(before: &Rows, after: &Rows) -> (u64, u64, u64, u64) {
-    fn of<K: Ord, V: PartialEq>(before: &BTreeMap<K, V>, after: &BTreeMap<K, V>) -> [u64; 4] {
-        let mut counts = [before.len() as u64, 0, 0, 0];
-        for (key, value) in after {
-            let place = match before.get(key) {
-                Some(original) if original == value => 1,
-                Some(_) => 2,
-                None => 3,
-            };
-            counts[place] += 1;
-        }
-        counts
-    }
-    let mut sum = [0; 4];
-    for counts in [
-        of(&before.sessions, &after.sessions),
-        of(&before.files, &after.files),
-        of(&before.errors, &after.errors),
-        of(&before.settings, &after.settings),
-    ] {
-        sum.iter_mut()
-            .zip(counts)
-            .for_each(|(sum, count)| *sum += count);
-    }
-    (sum[0], sum[1], sum[2], sum[3])
 }

@@ -8,11 +8,11 @@ use whatsapp_uploader_database::{
     DatabaseConfig, DatabaseManager, NewSession, NewUploadError, OnConflict, SessionDeltas,
 };
 
-const PAGE_BYTES: usize = 4096;
+pub const PAGE_BYTES: usize = 4096;
 
 /// The bytes of a log's frame: its header and its page.
-const FRAME_BYTES: usize = PAGE_BYTES + 24;
-const LOG_HEADER_BYTES: usize = 32;
+pub const FRAME_BYTES: usize = PAGE_BYTES + 24;
+pub const LOG_HEADER_BYTES: usize = 32;
 
 /// A ledger's files and rows.
 #[derive(Clone)]

@@ -26,9 +26,11 @@ mod disk;
 mod io;
 mod memory;
 mod memory_vfs;
+mod placement;
 mod power;
 mod program;
 mod random;
+mod repair;
 mod report;
 mod trial;
 mod workers;
@@ -97,7 +99,7 @@ const CAMPAIGNS: &[Campaign] = &[
     ("memory", memory::run),
     ("corruption", corruption::run),
     ("wal", corruption::run_wal),
-    ("repair", corruption::run_repair),
+    ("repair", repair::run),
 ];
 
 fn main() {
