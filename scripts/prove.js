@@ -69,6 +69,11 @@ const CAMPAIGNS = {
     count: 5000,
     share: 200,
   },
+  fuzz: {
+    what: 'pages, logs and options are mutated: no parser panics, takes over a second or much memory, or gives an answer that cannot be',
+    count: 1_000_000,
+    share: 50_000,
+  },
   kill: {
     what: 'a writer is killed at any moment: no acknowledged row is lost, counters equal rows',
     count: 8000,

@@ -138,7 +138,8 @@ impl Ledger {
     }
 }
 
-fn clear(path: &Path) -> Outcome<()> {
+/// Removes all that is in the folder of `path`.
+pub fn clear(path: &Path) -> Outcome<()> {
     if let Some(folder) = path.parent() {
         for entry in std::fs::read_dir(folder)? {
             std::fs::remove_file(entry?.path())?;

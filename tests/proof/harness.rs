@@ -5,7 +5,7 @@
 //!     [--count N] [--seed S] [--control] [--jobs J]
 //! ```
 //!
-//! Campaigns: `power`, `io`, `memory`, `corruption`, `wal`, `repair`; `list` prints their names.
+//! Campaigns: `power`, `io`, `memory`, `corruption`, `wal`, `repair`, `fuzz`; `list` prints their names.
 //! `--count` is the number of images, faults or inputs (the last program is run to its end, so a
 //! few more may be made); the seed is 1 unless given. `--control` runs the campaign's negative
 //! control: something is broken on purpose, and the campaign must notice.
@@ -23,6 +23,7 @@
 mod corruption;
 mod damage;
 mod disk;
+mod fuzz;
 mod io;
 mod memory;
 mod memory_vfs;
@@ -32,6 +33,7 @@ mod program;
 mod random;
 mod repair;
 mod report;
+mod target;
 mod trial;
 mod workers;
 
@@ -100,6 +102,7 @@ const CAMPAIGNS: &[Campaign] = &[
     ("corruption", corruption::run),
     ("wal", corruption::run_wal),
     ("repair", repair::run),
+    ("fuzz", fuzz::run),
 ];
 
 fn main() {

@@ -69,6 +69,9 @@ pub(super) struct Page {
     cells: Vec<usize>,
     usable: usize,
     right: u32,
+    /// How many bytes of overflow pages its records may still take. No two share any, so a page
+    /// whose records want more than the file holds lies, and would take long to read.
+    overflow_left: std::cell::Cell<usize>,
 }
 
 /// A cell of a table's leaf or of an index.
@@ -92,7 +95,10 @@ impl Page {
             return None;
         }
         let usable = bytes.len().checked_sub(pages.reserved_bytes())?;
-        Self::parse(bytes, usable, if number == 1 { 100 } else { 0 })
+        let page = Self::parse(bytes, usable, if number == 1 { 100 } else { 0 })?;
+        page.overflow_left
+            .set((pages.count() as usize).saturating_mul(pages.page_bytes()));
+        Some(page)
     }
 
     fn parse(bytes: Vec<u8>, usable: usize, start: usize) -> Option<Self> {
@@ -132,6 +138,7 @@ impl Page {
             cells,
             usable,
             right,
+            overflow_left: std::cell::Cell::new(0),
         })
     }
 
@@ -215,6 +222,8 @@ impl Page {
                 return None;
             }
             let part = (length - payload.len()).min(usable - 4);
+            self.overflow_left
+                .set(self.overflow_left.get().checked_sub(part)?);
             payload.extend_from_slice(bytes.get(4..4 + part)?);
             next = long(&bytes, 0)?;
         }
