@@ -71,7 +71,7 @@ const CAMPAIGNS = {
   },
   fuzz: {
     what: 'pages, logs and options are mutated: no parser panics, takes over a second or much memory, or gives an answer that cannot be',
-    count: 1_000_000,
+    count: 4_000_000,
     share: 50_000,
   },
   kill: {

@@ -77,7 +77,7 @@ pub struct Findings {
 /// Gives every row that can be found to `sink`.
 ///
 /// `layouts` are roots to try when the file's schema is lost. It never panics, and its memory is
-/// bounded by the number of pages and one record, whatever the bytes are.
+/// bounded by the size of the file, whatever the bytes are.
 pub fn salvage(pages: &impl Pages, layouts: &[Roots], sink: &mut impl Sink) -> Findings {
     let mut findings = Findings::default();
     let mut account = Account::new(pages);
