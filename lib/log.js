@@ -26,6 +26,7 @@ class Log {
   #syncsCommits;
   #checkpointAt = CHECKPOINT_PAGES;
   #relieveAt = RELIEF_PAGES;
+  #isReliefDue = false;
   /** @type {Promise<void> | undefined} */
   #relief;
   #isWritten = false;
@@ -62,7 +63,10 @@ class Log {
     this.#isWritten = true;
     const pages = writer.prepareWrite();
     if (pages < 0) return writer.beginLog(operation);
-    return this.#tend(writer, pages);
+    // Relief begins behind the write: it could move the whole log before the write has begun,
+    // which would then begin the log again by itself.
+    this.#isReliefDue ||= this.#mustRelieve(pages);
+    return this.#makeShort(writer, pages);
   }
 
   /**
@@ -72,7 +76,11 @@ class Log {
    * @returns {Promise<void> | undefined} what the next write has to wait for, if anything
    */
   tidy(writer) {
-    return this.#isUsed ? this.#tend(writer, writer.prepareWrite()) : undefined;
+    if (!this.#isUsed) return undefined;
+    const pages = writer.prepareWrite();
+    const shortened = this.#makeShort(writer, pages);
+    if (!shortened && (this.#isReliefDue || this.#mustRelieve(pages))) this.#relieve(writer);
+    return shortened;
   }
 
   /**
@@ -117,6 +125,7 @@ class Log {
    * @returns {Promise<void> | undefined} nothing to wait for unless every commit is synced
    */
   acknowledge(writer, operation) {
+    if (this.#isReliefDue) this.#relieve(writer);
     return this.#syncsCommits ? this.flush(writer, operation) : undefined;
   }
 
@@ -147,21 +156,32 @@ class Log {
    * @param {number} pages how many the log has
    * @returns {Promise<void> | undefined} what writers have to wait for, if anything
    */
-  #tend(writer, pages) {
+  #makeShort(writer, pages) {
     if (pages < CHECKPOINT_PAGES) this.#checkpointAt = CHECKPOINT_PAGES;
+    if (pages < this.#checkpointAt) return undefined;
+    // A reader elsewhere may keep the log as it is: the next try waits for as much again.
+    this.#checkpointAt = pages + CHECKPOINT_PAGES;
+    return this.#report(writer.checkpoint());
+  }
+
+  /** @param {number} pages how many the log has */
+  #mustRelieve(pages) {
     if (pages < RELIEF_PAGES) this.#relieveAt = RELIEF_PAGES;
-    if (pages >= this.#checkpointAt) {
-      // A reader elsewhere may keep the log as it is: the next try waits for as much again.
-      this.#checkpointAt = pages + CHECKPOINT_PAGES;
-      return this.#report(writer.checkpoint());
-    }
-    if (pages >= this.#relieveAt && !this.#relief) {
-      this.#relieveAt = pages + RELIEF_PAGES;
-      this.#relief = this.#report(writer.relieveLog()).then(() => {
-        this.#relief = undefined;
-      });
-    }
-    return undefined;
+    if (pages < this.#relieveAt || this.#relief) return false;
+    this.#relieveAt = pages + RELIEF_PAGES;
+    return true;
+  }
+
+  /**
+   * Moves what can be moved while the writers go on.
+   *
+   * @param {Ledger} writer
+   */
+  #relieve(writer) {
+    this.#isReliefDue = false;
+    this.#relief = this.#report(writer.relieveLog()).then(() => {
+      this.#relief = undefined;
+    });
   }
 
   /**
