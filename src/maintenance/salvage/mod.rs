@@ -102,7 +102,7 @@ pub fn salvage(pages: &impl Pages, layouts: &[Roots], sink: &mut impl Sink) -> F
     let roots = roots.unwrap_or_default();
     let total = pages.count();
     let mut lost = HashMap::new();
-    let mut known: HashMap<Table, Vec<Row>> = HashMap::new();
+    let mut known: HashMap<Table, Samples> = HashMap::new();
     for (done, table) in (1..).zip(TABLES) {
         let samples = known.entry(table).or_default();
         let ranges = match roots.get(table.name()) {
@@ -113,9 +113,7 @@ pub fn salvage(pages: &impl Pages, layouts: &[Roots], sink: &mut impl Sink) -> F
                 |values| table.holds(values),
                 |rowid, values| {
                     sink.row(table, rowid, &values, Source::Tree);
-                    if samples.len() < SAMPLES {
-                        samples.push((rowid, values));
-                    }
+                    samples.offer((rowid, values));
                 },
             ),
             None => Ranges::everything(),
@@ -147,18 +145,46 @@ fn is_hash(key: &str) -> bool {
     key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Rows by which an index is recognized.
+/// How many rows an index is recognized by at most.
 const SAMPLES: usize = 24;
 
 /// A row with its rowid.
 type Row = (i64, Vec<Value>);
+
+/// Rows by which an index is recognized, from all over the table: neighbours may all stand in one
+/// page of the index, which may be the lost one.
+#[derive(Default)]
+struct Samples {
+    rows: Vec<Row>,
+    seen: usize,
+    /// Of so many rows one is kept, as a power of two.
+    thinning: u32,
+}
+
+impl Samples {
+    /// Looks at the next row of the table, and keeps some.
+    fn offer(&mut self, row: Row) {
+        if self.seen.is_multiple_of(1 << self.thinning) {
+            if self.rows.len() == SAMPLES {
+                let mut index = 0;
+                self.rows.retain(|_| {
+                    index += 1;
+                    index % 2 == 1
+                });
+                self.thinning += 1;
+            }
+            self.rows.push(row);
+        }
+        self.seen += 1;
+    }
+}
 
 /// The indexes, none of which is believed before it knows the rows that its table surely has:
 /// another tree may stand where it began.
 struct Indexes<'file, P> {
     pages: &'file P,
     roots: &'file Roots,
-    known: &'file HashMap<Table, Vec<Row>>,
+    known: &'file HashMap<Table, Samples>,
 }
 
 impl<P: Pages> Indexes<'_, P> {
@@ -167,7 +193,7 @@ impl<P: Pages> Indexes<'_, P> {
         let (name, column) = index?;
         let root = *self.roots.get(name)?;
         let mut present = 0;
-        for (rowid, values) in self.known.get(&table)? {
+        for (rowid, values) in &self.known.get(&table)?.rows {
             let Some(key) = values.get(column).and_then(Value::text) else {
                 continue;
             };
@@ -303,7 +329,7 @@ fn keep_keys<P: Pages>(
     let has_rows = indexes
         .known
         .get(&table)
-        .is_some_and(|rows| !rows.is_empty());
+        .is_some_and(|samples| !samples.rows.is_empty());
     let root = if table == Table::Hashes && !has_rows {
         indexes.of_hashes()
     } else {
