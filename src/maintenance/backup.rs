@@ -228,10 +228,14 @@ fn verify(path: &Path, version: i64, control: &Control<'_, CopyProgress>) -> Res
     let mut copy = connection::open_private(path)?;
     control.watch(&mut copy)?;
     let verdict = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?;
-    if verdict != "ok" || Migrator::current_version(&copy)? != version {
+    let found = Migrator::current_version(&copy)?;
+    if verdict != "ok" || found != version {
         return Err(Error::Sqlite {
             extended_code: ffi::SQLITE_CORRUPT,
-            message: "the copy did not pass its check, so there is no new backup".into(),
+            message: format!(
+                "the copy did not pass its check ({verdict}; schema version {found} of {version}), \
+                 so there is no new backup"
+            ),
         });
     }
     let pages = copy.pragma_query_value(None, "page_count", |row| row.get(0))?;

@@ -133,6 +133,19 @@ class Hostile {
     ])();
   }
 
+  /** Something like a promise that settles one way or the other, and acts before it does. */
+  thenable() {
+    return Object.fromEntries([
+      [
+        'then',
+        (/** @type {(value: unknown) => void} */ resolve) => {
+          this.trap(undefined)();
+          resolve(1);
+        },
+      ],
+    ]);
+  }
+
   /** What the engine itself throws at, when it is called. */
   unforgiving(value) {
     this.engineThrows = true;
