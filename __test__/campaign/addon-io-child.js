@@ -14,14 +14,13 @@ const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { DatabaseError, DatabaseManager } = require('../../index.js');
 const { makeRandom, newError, newFileHash, newSession } = require('../support/ledger.js');
-const { CALLS, planFault } = require('./addon-io-plan.js');
+const { CALLS, TRIES, describeFault, planFault } = require('./addon-io-plan.js');
 const { FileFault } = require('./file-fault.js');
 
 const [folder, seed, programs, manner] = process.argv.slice(2);
 const isLying = manner === 'lying';
 const random = makeRandom(Number(seed));
 const fileFault = FileFault.own();
-const TRIES = 5;
 const DEADLINE_MS = 30_000;
 
 const say = (line) => writeSync(1, `${line}\n`);
@@ -53,9 +52,7 @@ class Program {
     if (isEarly) await this.#try(() => this.#open());
     for (let n = 0; n < CALLS; n += 1) await pick(this.#calls)();
     const { fired } = fileFault.disarm();
-    say(
-      `fault ${fired} ${fault.action} ${fault.persists ? 'persists' : 'once'} ${fault.kinds.join('+')} after ${fault.after}`,
-    );
+    say(describeFault(fault, fired));
     await this.#require('usable', async () => {
       if (isEarly || !this.#db.isConnected()) await this.#open();
       await this.#db.addFileHash(newFileHash(this.#next()));

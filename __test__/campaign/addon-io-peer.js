@@ -9,7 +9,7 @@ const { readFileSync, writeSync } = require('node:fs');
 const path = require('node:path');
 const { loadBetterSqlite3 } = require('../../benchmark/peer.js');
 const { makeRandom } = require('../support/ledger.js');
-const { CALLS, planFault } = require('./addon-io-plan.js');
+const { CALLS, TRIES, describeFault, planFault } = require('./addon-io-plan.js');
 const { FileFault } = require('./file-fault.js');
 
 const [folder, seed, programs] = process.argv.slice(2);
@@ -17,7 +17,6 @@ const random = makeRandom(Number(seed));
 const fileFault = FileFault.own();
 const Database = loadBetterSqlite3();
 const SCHEMA = readFileSync(path.join(__dirname, '..', '..', 'src', 'migration', 'v1.sql'), 'utf8');
-const TRIES = 5;
 
 const say = (line) => writeSync(1, `${line}\n`);
 const pick = (list) => list[Math.floor(random() * list.length)];
@@ -44,9 +43,7 @@ class Program {
     if (isEarly) this.#try(() => this.#open());
     for (let n = 0; n < CALLS; n += 1) pick(this.#calls)();
     const { fired } = fileFault.disarm();
-    say(
-      `fault ${fired} ${fault.action} ${fault.persists ? 'persists' : 'once'} ${fault.kinds.join('+')} after ${fault.after}`,
-    );
+    say(describeFault(fault, fired));
     for (let tried = 1; ; tried += 1) {
       try {
         if (isEarly || !this.#db?.open) this.#open();

@@ -16,6 +16,9 @@ const FAULTS = {
 /** How many calls a program makes while the fault is planted. */
 const CALLS = 16;
 
+/** So often a program tries whether its ledger can be used again. */
+const TRIES = 5;
+
 /** @param {() => number} random */
 function planFault(random) {
   const pick = (list) => list[Math.floor(random() * list.length)];
@@ -24,4 +27,14 @@ function planFault(random) {
   return { kinds, action, after: 1 + Math.floor(random() ** 2 * 80), persists: random() < 0.4 };
 }
 
-module.exports = { CALLS, planFault };
+/**
+ * Says what was planted, and how often it was met.
+ *
+ * @param {ReturnType<typeof planFault>} fault
+ * @param {number} fired
+ */
+function describeFault({ kinds, action, after, persists }, fired) {
+  return `fault ${fired} ${action} ${persists ? 'persists' : 'once'} ${kinds.join('+')} after ${after}`;
+}
+
+module.exports = { CALLS, TRIES, describeFault, planFault };

@@ -26,7 +26,7 @@ static SYSTEM: OnceLock<(Allocate, Reallocate)> = OnceLock::new();
 type Allocate = unsafe extern "C" fn(c_int) -> *mut c_void;
 type Reallocate = unsafe extern "C" fn(*mut c_void, c_int) -> *mut c_void;
 
-/// Says whether the allocation that is asked for now fails.
+/// Counts an allocation, and says whether it fails.
 fn must_fail() -> bool {
     let number = ALLOCATIONS.fetch_add(1, Relaxed);
     let at = FAILS_AT.load(Relaxed);
