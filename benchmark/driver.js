@@ -1,13 +1,16 @@
 // @ts-check
 'use strict';
 
-const { spawn } = require('node:child_process');
+const { fork, spawn } = require('node:child_process');
+const { once } = require('node:events');
 const path = require('node:path');
 const readline = require('node:readline');
 const { DatabaseManager } = require('..');
 const { run } = require('../scripts/prepare.js');
 const { openDatabase } = require('./database.js');
 const { ERRORS, FILES } = require('./dataset.js');
+const { DEFAULT_CHECKPOINT_PAGES } = require('./measurement.js');
+const { findOperation } = require('./operations.js');
 
 /**
  * Owns how each driver stays comparable: between rounds the same tidying, by a second connection of
@@ -102,6 +105,47 @@ function createPeer(database, side) {
   };
 }
 
+/**
+ * @param {import('./database.js').DriverName} name
+ * @param {string} file
+ */
+async function openDriver(name, file) {
+  return name === 'ours' ? openOurs(file) : createPeer(openDatabase(name, file), openDatabase(name, file));
+}
+
+/**
+ * Starts the process of one variant.
+ *
+ * @param {import('./database.js').DriverName} name
+ * @param {import('./measurement.js').NodeVariant} variant
+ * @param {string} file
+ */
+async function startDriver(name, variant, file) {
+  const child = fork(path.join(__dirname, 'driver_child.js'), [name, variant, file]);
+  const ended = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`the process of ${variant} ended with ${signal ?? code}`);
+  });
+  ended.catch(() => {});
+  const nextAnswer = async () => {
+    const [answer] = await Promise.race([once(child, 'message'), ended]);
+    if (answer.error) throw new Error(`${variant}: ${answer.error}`);
+    return answer;
+  };
+  const { sqlite } = await nextAnswer();
+  return {
+    sqlite: /** @type {string} */ (sqlite),
+    /** @param {import('./measurement.js').Round} round */
+    ask(round) {
+      child.send(round);
+      return nextAnswer();
+    },
+    async close() {
+      if (child.connected) child.send('close');
+      await ended.catch(() => {});
+    },
+  };
+}
+
 /** Compiles the floor; cargo knows whether there is anything to do. */
 function buildFloor() {
   run('cargo', ['build', '--release', '--quiet', '--example', 'floor', '--no-default-features']);
@@ -123,12 +167,25 @@ function startFloor(file) {
   });
   return {
     /**
-     * @param {{ operation: string, count: number, seed: number, round_seed: number, rows: number, checkpoint_pages: number }} request
+     * @param {import('./measurement.js').Round} round
      * @returns {Promise<{ nanoseconds: number, result: number }>}
      */
-    async ask(request) {
+    async ask({ operation: name, seed, roundSeed, count, isTidied }) {
       await started;
-      child.stdin.write(`${JSON.stringify({ ...request, file, files: FILES, errors: ERRORS })}\n`);
+      const operation = findOperation(name);
+      const request = {
+        operation: operation.floor,
+        file,
+        count,
+        seed,
+        round_seed: roundSeed,
+        rows: operation.rows ?? 0,
+        is_tidied: isTidied,
+        checkpoint_pages: operation.checkpointPages ?? DEFAULT_CHECKPOINT_PAGES,
+        files: FILES,
+        errors: ERRORS,
+      };
+      child.stdin.write(`${JSON.stringify(request)}\n`);
       const { value, done } = await answers.next();
       if (done) throw new Error('the floor ended without an answer');
       const answer = JSON.parse(value);
@@ -139,12 +196,4 @@ function startFloor(file) {
   };
 }
 
-/**
- * @param {import('./database.js').DriverName} name
- * @param {string} file
- */
-async function openDriver(name, file) {
-  return name === 'ours' ? openOurs(file) : createPeer(openDatabase(name, file), openDatabase(name, file));
-}
-
-module.exports = { buildFloor, openDriver, startFloor };
+module.exports = { buildFloor, openDriver, startDriver, startFloor };

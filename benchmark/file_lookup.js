@@ -14,6 +14,7 @@ const { bothPeers, inTransaction } = require('./statement.js');
  * @property {number} count
  * @property {number} quickCount
  * @property {string} floor
+ * @property {boolean} [isReading] whether the rounds find what those before have left in SQLite's cache; they do
  * @property {boolean} areSomeMissing whether every second hash is not in the file
  * @property {(manager: import('../index').DatabaseManager, hash: string) => Promise<any>} ours
  * @property {(database: any) => (hash: string) => Promise<any>} peer makes the method of a wrapper around the peer
@@ -59,11 +60,11 @@ async function atOnce(hashes, lookUp, isFound) {
 /**
  * @param {Lookup} lookup
  * @param {typeof sequentially} run
- * @param {Partial<import('./measurement.js').Operation<string[]>>} differences
+ * @param {Partial<import('./measurement.js').Operation<string[]>>} [differences]
  * @returns {import('./measurement.js').Operation<string[]>}
  */
-function createOperation(lookup, run, differences) {
-  const { areSomeMissing, isFound } = lookup;
+function createLookup(lookup, run, differences = {}) {
+  const { areSomeMissing, isFound, isReading = true } = lookup;
   const peer = (/** @type {any} */ database, /** @type {string[]} */ hashes) =>
     run(hashes, lookup.peer(database), isFound);
   const peerFastest = (/** @type {any} */ database, /** @type {string[]} */ hashes) => {
@@ -80,6 +81,7 @@ function createOperation(lookup, run, differences) {
     count: lookup.count,
     quickCount: lookup.quickCount,
     floor: lookup.floor,
+    isReading,
     prepare: (round) => chooseHashes(round, areSomeMissing),
     expected: (count) => (areSomeMissing ? Math.ceil(count / 2) : count),
     ours: (manager, hashes) => run(hashes, (hash) => lookup.ours(manager, hash), isFound),
@@ -96,8 +98,8 @@ function createOperation(lookup, run, differences) {
  */
 function createLookups(lookup, goals) {
   return [
-    createOperation(lookup, sequentially, { goal: { betterSqlite3: goals.sequential } }),
-    createOperation(lookup, atOnce, {
+    createLookup(lookup, sequentially, { goal: { betterSqlite3: goals.sequential } }),
+    createLookup(lookup, atOnce, {
       name: `${lookup.name}, 1,000 at once`,
       goal: { betterSqlite3: goals.atOnce },
       quickCount: 2 * AT_ONCE,
@@ -105,4 +107,4 @@ function createLookups(lookup, goals) {
   ];
 }
 
-module.exports = { chooseHashes, createLookups };
+module.exports = { chooseHashes, createLookup, createLookups, sequentially };

@@ -2,10 +2,10 @@
 'use strict';
 
 const { writeFileSync } = require('node:fs');
-const { DRIVERS, LABELS } = require('./database.js');
-const { buildFloor, openDriver, startFloor } = require('./driver.js');
+const { LABELS } = require('./database.js');
+const { buildFloor, startDriver, startFloor } = require('./driver.js');
 const { formatLatencies, measureLatencies } = require('./latency.js');
-const { measure } = require('./measurement.js');
+const { NODE_VARIANTS, measure } = require('./measurement.js');
 const { formatMemory, measureMemory } = require('./memory.js');
 const { chooseOperations } = require('./operations.js');
 const { evaluate, formatOperations } = require('./report.js');
@@ -26,6 +26,15 @@ const { copy, withOriginal } = require('./workspace.js');
  * @property {string} [json]
  * @property {string} [results]
  */
+
+/** @type {Record<import('./measurement.js').NodeVariant, import('./database.js').DriverName>} */
+const DRIVER_OF = {
+  ours: 'ours',
+  betterSqlite3: 'betterSqlite3',
+  nodeSqlite: 'nodeSqlite',
+  betterSqlite3Fastest: 'betterSqlite3',
+  nodeSqliteFastest: 'nodeSqlite',
+};
 
 /** @param {Options} options */
 async function run(options) {
@@ -64,31 +73,30 @@ async function run(options) {
  */
 async function compare(operations, original, { quick, rounds, seed }) {
   buildFloor();
-  // Each its own file: two SQLite libraries in one process must never open the same.
+  // Each its own file: two SQLite libraries in one process must never open the same, and no variant
+  // may find what another has left.
   const floor = startFloor(copy(original, 'floor'));
-  /** @type {import('./driver.js').Driver[]} */
-  const open = [];
-  const versions = [];
+  const runners = /** @type {Record<import('./measurement.js').Variant, any>} */ ({ floor });
+  /** @type {Set<string>} */
+  const versions = new Set();
   /** @type {import('./report.js').Result[]} */
   const results = [];
   try {
-    for (const name of DRIVERS) {
-      const driver = await openDriver(name, copy(original, name));
-      open.push(driver);
-      versions.push(`${driver.sqlite} in ${LABELS[name]}`);
+    for (const variant of NODE_VARIANTS) {
+      const name = DRIVER_OF[variant];
+      runners[variant] = await startDriver(name, variant, copy(original, variant));
+      versions.add(`${runners[variant].sqlite} in ${LABELS[name]}`);
     }
-    const [ours, betterSqlite3, nodeSqlite] = open;
     for (const operation of operations) {
       const count = quick ? operation.quickCount : operation.count;
-      const times = await measure(operation, { ours, betterSqlite3, nodeSqlite, floor }, { rounds, count, seed });
+      const times = await measure(operation, runners, { rounds, count, seed });
       results.push(evaluate(operation, count, times));
       console.log(`measured: ${operation.name}`);
     }
   } finally {
-    floor.close();
-    for (const driver of open) await driver.close();
+    for (const runner of Object.values(runners)) await runner.close();
   }
-  return { sqlite: `SQLite ${versions.join(', ')}; the floor is built with ours`, results };
+  return { sqlite: `SQLite ${[...versions].join(', ')}; the floor is built with ours`, results };
 }
 
 module.exports = { run };

@@ -1,20 +1,23 @@
 // @ts-check
 'use strict';
 
-const { collectGarbage } = require('./garbage.js');
 const { createRandom, deriveSeed, shuffle } = require('./random.js');
 
 /**
- * Owns the rounds: every driver does the same work in each, in an order that is drawn anew, from
+ * Owns the rounds: every variant does the same work in each, in an order that is drawn anew, from
  * the same state of its file; only the work itself is timed, and its result is checked.
  *
- * @typedef {'ours' | 'betterSqlite3' | 'nodeSqlite' | 'betterSqlite3Fastest' | 'nodeSqliteFastest' | 'floor'} Variant
+ * @typedef {'ours' | 'betterSqlite3' | 'nodeSqlite' | 'betterSqlite3Fastest' | 'nodeSqliteFastest'} NodeVariant
+ * @typedef {NodeVariant | 'floor'} Variant
  *
- * @typedef {object} Drivers
- * @property {import('./driver.js').Driver} ours
- * @property {import('./driver.js').Driver} betterSqlite3
- * @property {import('./driver.js').Driver} nodeSqlite
- * @property {{ ask: (request: any) => Promise<{ nanoseconds: number, result: number }> }} floor
+ * @typedef {object} Round what a variant's process is asked for
+ * @property {string} operation
+ * @property {number} seed
+ * @property {number} roundSeed
+ * @property {number} count
+ * @property {boolean} isTidied whether the file is tidied before
+ *
+ * @typedef {{ ask: (round: Round) => Promise<{ nanoseconds: number, result: number }> }} Runner
  */
 
 /**
@@ -39,6 +42,8 @@ const { createRandom, deriveSeed, shuffle } = require('./random.js');
  * @property {number} count calls in a round
  * @property {number} quickCount the same for `--quick`
  * @property {number} [rows] rows that a call reads, where the floor must know
+ * @property {boolean} [isReading] whether it changes nothing: it is tidied for once, and then finds in SQLite's
+ *   cache what the round before has left there, as in a program that runs
  * @property {Goal} [goal]
  * @property {string} floor the floor's name for it
  * @property {number} [checkpointPages] the log's size at which peers and floor checkpoint, 0 for never; SQLite's default when absent
@@ -55,74 +60,34 @@ const { createRandom, deriveSeed, shuffle } = require('./random.js');
 /** SQLite's own, which peers have for whoever leaves it alone. */
 const DEFAULT_CHECKPOINT_PAGES = 1_000;
 
-/** @type {readonly Variant[]} */
-const VARIANTS = ['ours', 'betterSqlite3', 'nodeSqlite', 'betterSqlite3Fastest', 'nodeSqliteFastest', 'floor'];
+/** @type {readonly NodeVariant[]} */
+const NODE_VARIANTS = ['ours', 'betterSqlite3', 'nodeSqlite', 'betterSqlite3Fastest', 'nodeSqliteFastest'];
 
-/** Which driver's file and connection a variant uses. */
-const DRIVER_OF = /** @type {const} */ ({
-  ours: 'ours',
-  betterSqlite3: 'betterSqlite3',
-  nodeSqlite: 'nodeSqlite',
-  betterSqlite3Fastest: 'betterSqlite3',
-  nodeSqliteFastest: 'nodeSqlite',
-});
+/** @type {readonly Variant[]} */
+const VARIANTS = [...NODE_VARIANTS, 'floor'];
 
 /**
  * @param {Operation<any, any>} operation
- * @param {Drivers} drivers
+ * @param {Record<Variant, Runner>} runners
  * @param {{ rounds: number, count: number, seed: number }} options
  * @returns {Promise<Record<Variant, number[]>>} nanoseconds per call, of each round
  */
-async function measure(operation, drivers, { rounds, count, seed }) {
+async function measure(operation, runners, { rounds, count, seed }) {
   const times = /** @type {Record<Variant, number[]>} */ ({});
   for (const variant of VARIANTS) times[variant] = [];
+  const expected = operation.expected(count);
   // Round 0 warms up and is not counted.
   for (let round = 0; round <= rounds; round += 1) {
     const roundSeed = deriveSeed(seed, round);
-    const input = operation.prepare({ seed, roundSeed, count });
+    const isTidied = round === 0 || !operation.isReading;
+    const request = { operation: operation.name, seed, roundSeed, count, isTidied };
     for (const variant of shuffle(createRandom(roundSeed), VARIANTS)) {
-      const nanoseconds = await runRound(operation, drivers, variant, { seed, roundSeed, count, input });
+      const { nanoseconds, result } = await runners[variant].ask(request);
+      requireEqual(operation, variant, result, expected);
       if (round > 0) times[variant].push(nanoseconds / count);
     }
   }
   return times;
-}
-
-/**
- * @param {Operation<any, any>} operation
- * @param {Drivers} drivers
- * @param {Variant} variant
- * @param {{ seed: number, roundSeed: number, count: number, input: unknown }} round
- * @returns {Promise<number>} nanoseconds
- */
-async function runRound(operation, drivers, variant, { seed, roundSeed, count, input }) {
-  const expected = operation.expected(count);
-  const checkpointPages = operation.checkpointPages ?? DEFAULT_CHECKPOINT_PAGES;
-  if (variant === 'floor') {
-    const { nanoseconds, result } = await drivers.floor.ask({
-      operation: operation.floor,
-      count,
-      seed,
-      round_seed: roundSeed,
-      rows: operation.rows ?? 0,
-      checkpoint_pages: checkpointPages,
-    });
-    check(operation, variant, result, expected);
-    return nanoseconds;
-  }
-  const driver = drivers[DRIVER_OF[variant]];
-  const subject = driver.subjects[operation.group];
-  await driver.settle(checkpointPages);
-  collectGarbage();
-  const start = process.hrtime.bigint();
-  const result = await operation[variant](subject, /** @type {any} */ (input));
-  const nanoseconds = Number(process.hrtime.bigint() - start);
-  check(operation, variant, result, expected);
-  for (const added of operation.added ?? []) {
-    const removed = driver.removeAbove(added.table, added.key, added.above);
-    check(operation, variant, removed, added.count?.(count) ?? count);
-  }
-  return nanoseconds;
 }
 
 /**
@@ -133,10 +98,10 @@ async function runRound(operation, drivers, variant, { seed, roundSeed, count, i
  * @param {number} result
  * @param {number} expected
  */
-function check(operation, variant, result, expected) {
+function requireEqual(operation, variant, result, expected) {
   if (result !== expected) {
     throw new Error(`${operation.name}: ${variant} gave ${result} where ${expected} was to be`);
   }
 }
 
-module.exports = { VARIANTS, measure };
+module.exports = { DEFAULT_CHECKPOINT_PAGES, NODE_VARIANTS, VARIANTS, measure, requireEqual };

@@ -39,4 +39,11 @@ function chooseOperations(only = '') {
   return chosen;
 }
 
-module.exports = { GROUPS, chooseOperations };
+/** @param {string} name the whole of it */
+function findOperation(name) {
+  const operation = OPERATIONS.find((one) => one.name === name);
+  if (!operation) throw new Error(`no operation's name is ${name}`);
+  return operation;
+}
+
+module.exports = { GROUPS, chooseOperations, findOperation };

@@ -36,9 +36,13 @@ fn answer(floor: &mut Option<Floor>, line: &str) -> Outcome<Value> {
         *floor = Some(Floor::open(&request.file)?);
     }
     let floor = floor.as_ref().ok_or("no file is open")?;
-    floor.settle(request.checkpoint_pages)?;
+    if request.is_tidied {
+        floor.settle(request.checkpoint_pages)?;
+    }
     let (nanoseconds, result) = floor.round(&request)?;
-    floor.clean(&request)?;
+    if request.is_tidied {
+        floor.clean(&request)?;
+    }
     Ok(json!({ "nanoseconds": nanoseconds, "result": result }))
 }
 
@@ -49,6 +53,7 @@ struct Request {
     seed: u32,
     round_seed: u32,
     rows: u32,
+    is_tidied: bool,
     checkpoint_pages: u32,
     files: u32,
     errors: u32,
@@ -72,6 +77,9 @@ impl Request {
             seed: number("seed")?,
             round_seed: number("round_seed")?,
             rows: number("rows")?,
+            is_tidied: value["is_tidied"]
+                .as_bool()
+                .ok_or("the request has no truth is_tidied")?,
             checkpoint_pages: number("checkpoint_pages")?,
             files: number("files")?,
             errors: number("errors")?,

@@ -39,6 +39,7 @@ module.exports = {
   count: 50,
   quickCount: 10,
   floor: 'find_file_hashes',
+  isReading: true,
   prepare({ roundSeed, count }) {
     const random = createRandom(roundSeed);
     return Array.from({ length: count }, () => chatId(random() % LARGE_CHATS));

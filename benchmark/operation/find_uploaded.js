@@ -58,6 +58,7 @@ module.exports = {
   quickCount: 10_000,
   goal: { betterSqlite3: 4.5 },
   floor: 'is_file_uploaded',
+  isReading: true,
   prepare({ seed, roundSeed, count }) {
     // All different, as a map's keys are; the floor's own may meet twice, which costs it the same.
     const start = createRandom(roundSeed)() % FILES;

@@ -9,7 +9,7 @@ const { statement } = require('../statement.js');
 module.exports = createLookups(
   {
     name: 'isFileUploaded',
-    count: 5_000,
+    count: 20_000,
     quickCount: 1_000,
     floor: 'is_file_uploaded',
     areSomeMissing: true,

@@ -45,10 +45,11 @@ function createGet({ name, floor, sql, isInTransaction, goal, isRight, areRight 
   return {
     name,
     group: 'statement',
-    count: 5_000,
+    count: 20_000,
     quickCount: 2_000,
     goal,
     floor,
+    isReading: true,
     prepare: (round) => chooseHashes(round, false),
     expected: (count) => count,
     ours: async (connection, hashes) => {

@@ -48,6 +48,7 @@ function createList(ways, traits) {
     ...traits,
     group: 'statement',
     floor: 'list_rows',
+    isReading: true,
     prepare({ roundSeed, count }) {
       const random = createRandom(roundSeed);
       return { starts: Array.from({ length: count }, () => random() % (FILES - rows + 1)), rows };
