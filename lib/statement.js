@@ -58,6 +58,8 @@ const MAX_ROWS = 0x7fff_ffff;
 class Session {
   /** @type {Map<string, SqlStatement>} */
   #known = new Map();
+  /** How many reads the loop's present turn has made, as far as that matters. */
+  #reads = 0;
 
   /** @param {Handle} handle */
   constructor(handle) {
@@ -84,6 +86,22 @@ class Session {
     }
     return statement;
   }
+
+  /**
+   * Notes that a read begins. A small one outside a transaction is mostly locking: from the second of a
+   * turn on, the lock stays until the loop goes on. Each still sees what is committed when it begins.
+   */
+  noteRead() {
+    if (this.#reads === 2) return;
+    this.#reads += 1;
+    if (this.#reads === 2) this.handle.keepReadLock(true);
+    else setImmediate(this.#endTurn);
+  }
+
+  #endTurn = () => {
+    if (this.#reads === 2) this.handle.keepReadLock(false);
+    this.#reads = 0;
+  };
 
   /** Closes the connection: no statement is known any more. */
   close() {
@@ -340,6 +358,7 @@ class SqlStatement {
    * @param {FindShape} [shape]
    */
   get(params, bigints = false, shape = objectsOf) {
+    if (this.readonly) this.session.noteRead();
     const packed = this.call(this.session.calls.get, 'get', params, bigints ? BIG_INTEGERS : 0);
     if (typeof packed === 'string') {
       return sharedCodes[0] === 0 ? undefined : shape(this).buildFirst(packed, sharedCodes, undefined);
@@ -357,6 +376,7 @@ class SqlStatement {
    */
   all(params, bigints = false, shape = objectsOf) {
     const { calls } = this.session;
+    if (this.readonly) this.session.noteRead();
     let packed = this.call(calls.all, 'all', params, bigints ? BIG_INTEGERS : 0);
     if (typeof packed !== 'string') this.#noteShape(packed);
     const { build } = shape(this);

@@ -68,9 +68,18 @@ pub(crate) fn open(config: &DatabaseConfig, role: Role) -> Result<Connection> {
 /// Returns the name of the layer between SQLite and the system's files, where there is one.
 fn layer_name() -> Option<&'static CStr> {
     #[cfg(unix)]
-    return crate::gathering_vfs::name();
+    return crate::vfs::name();
     #[cfg(not(unix))]
     None
+}
+
+/// Lets the lock of a reader stay between two reads, until told otherwise; see [`crate::vfs`]. Does
+/// nothing where that layer is not used, in memory and without a write-ahead log.
+pub(crate) fn keep_read_lock(connection: &Connection, is_kept: bool) {
+    #[cfg(unix)]
+    crate::vfs::keep_read_lock(connection, is_kept);
+    #[cfg(not(unix))]
+    let _ = (connection, is_kept);
 }
 
 /// Applies the safety switches and the pragmas, in an order that matters.

@@ -42,8 +42,6 @@
 mod config;
 mod connection;
 mod error;
-#[cfg(unix)]
-mod gathering_vfs;
 mod kept_statement;
 mod ledger;
 mod maintenance;
@@ -60,6 +58,8 @@ mod sqlite_code;
 mod test_folder;
 mod timestamp;
 mod transaction;
+#[cfg(unix)]
+mod vfs;
 mod wording;
 
 pub use config::{

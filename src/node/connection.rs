@@ -9,6 +9,7 @@ use super::environment;
 use super::error::{Failure, call};
 use super::open_file::{OpenFile, Owner};
 use super::prepared::Prepared;
+use super::read_lock;
 use super::row_codec::{Codes, RowPacker};
 use super::run_many::Stage;
 use super::statement::{Cursor, Rest, ShapedRows, Workspace};
@@ -86,11 +87,12 @@ impl OpenHandle {
 
 impl Shared {
     /// Refuses a write that an iterator of this connection, or an asynchronous transaction of
-    /// this process, makes impossible.
+    /// this process, makes impossible; lets what this thread's other connections keep of their reads go.
     pub(super) fn check_write(&self, has_cursor: bool) -> Result<()> {
         if has_cursor {
             return Err(Error::IteratorOpen);
         }
+        read_lock::release_others(self);
         self.file.check_write(self.owner)
     }
 }
@@ -241,6 +243,16 @@ impl Connection {
         handle
             .as_ref()
             .is_some_and(|handle| !handle.connection.is_autocommit())
+    }
+
+    /// Keeps the lock of the reads from here on, until it is told not to.
+    #[napi]
+    pub fn keep_read_lock(&self, is_kept: bool) {
+        if is_kept {
+            read_lock::keep(&self.0);
+        } else {
+            read_lock::release(&self.0);
+        }
     }
 
     /// Closes the handle; an open transaction is rolled back.

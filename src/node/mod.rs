@@ -17,6 +17,7 @@ mod packed_value;
 mod parameter;
 mod prepared;
 mod progress;
+mod read_lock;
 mod record;
 mod row_codec;
 mod run_many;

@@ -1,10 +1,10 @@
-//! Owns a layer under SQLite that gathers what a commit appends to the write-ahead log: one write
-//! to the file instead of two for each page; and that lets pages of a mapped file be copied into
-//! SQLite's cache instead of used in place.
+//! Owns a layer between SQLite and the system's files, which gathers what a commit appends to the
+//! write-ahead log into one write (`gathering.rs`); lets pages of a mapped file be copied into SQLite's
+//! cache instead of used in place; and keeps, where it is asked to, the lock of a reader who will soon
+//! be back.
 //!
-//! It may not know tables, nor keep anything back once SQLite believes a commit to be in the log:
-//! the write of a commit's last page returns when all of the commit is in the file, and any other
-//! use of the log (reading, syncing, its size, truncation) writes first what was gathered.
+//! It may not know tables, nor keep back what SQLite believes to be in the log: any other use of the
+//! log (reading, syncing, its size, truncation) writes first what was gathered.
 //!
 //! It rests on how the bundled SQLite writes its log (`walFrames` in `wal.c`;
 //! <https://www.sqlite.org/fileformat2.html#walformat>), so it is used with that version alone.
@@ -13,126 +13,35 @@
 
 #![allow(unsafe_code)]
 
-use rusqlite::ffi;
+use gathering::Gathering;
+use rusqlite::{Connection, ffi};
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 use std::sync::OnceLock;
+
+mod gathering;
 
 /// The version of SQLite whose writing of the log was read for this module.
 const KNOWN_SQLITE_VERSION: c_int = 3_054_001;
 
 const NAME: &CStr = c"whatsapp-uploader-gathering";
 
-/// How much is gathered at most: longer commits are written in pieces. The system's layer takes no
-/// more at once than 17 bits can say (`seekAndWriteFd` in `os_unix.c`), and calls the rest a full disk.
-const CAPACITY_BYTES: usize = 0x1_ffff;
-
-/// `WAL_FRAME_HDRSIZE`: each page in the log follows a header of this size.
-const FRAME_HEADER_BYTES: usize = 24;
-
-/// `WAL_HDRSIZE`: frames begin behind it.
-const LOG_HEADER_BYTES: i64 = 32;
-
 /// `WAL_WRITE_LOCK`: which of the locks in shared memory a writer holds.
 const WRITE_LOCK: c_int = 0;
+
+/// `WAL_READ_LOCK(0)`: the first of the locks of which a reader holds one.
+const FIRST_READ_LOCK: c_int = 3;
+
+/// This layer's own operation of a file, outside the range that SQLite reserves for itself
+/// (<https://www.sqlite.org/c3ref/c_fcntl_begin_atomic_write.html>): says by a `c_int` whether read
+/// locks are kept from here on.
+const KEEP_READ_LOCK: c_int = 0x5755_0001;
 
 /// Returns the layer's name, by which a database is opened through it; none where it cannot be
 /// used, and SQLite's own way of writing is right as well.
 pub(crate) fn name() -> Option<&'static CStr> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     REGISTERED.get_or_init(register).then_some(NAME)
-}
-
-/// What one writer appended to the log and is not in its file yet.
-#[derive(Default)]
-struct Gathering {
-    offset: i64,
-    bytes: Vec<u8>,
-    /// Where the writer's frames end so far: what it writes before is a change of one of them.
-    end: i64,
-    /// Whether the last frame header ends a commit: the page behind it is the commit's last.
-    is_ending_commit: bool,
-}
-
-impl Gathering {
-    /// Takes a write of SQLite's; gives `write` what must reach the file before it may go on.
-    fn append(
-        &mut self,
-        data: &[u8],
-        offset: i64,
-        mut write: impl FnMut(&[u8], i64) -> c_int,
-    ) -> c_int {
-        let end = offset + data.len() as i64;
-        // The log's own header begins a new log. A frame that is changed (a page written again,
-        // `walRewriteChecksums`) is not part of a row of frames that ends with a commit's.
-        let is_appended = offset >= self.end.max(LOG_HEADER_BYTES);
-        let is_next = offset == self.offset + self.bytes.len() as i64;
-        let has_room = self.bytes.len() + data.len() <= CAPACITY_BYTES;
-        if !(is_appended && is_next && has_room) {
-            let code = self.flush(&mut write);
-            if code != ffi::SQLITE_OK {
-                return code;
-            }
-        }
-        self.end = if offset == 0 { end } else { self.end.max(end) };
-        let header = committed_size(data).filter(|_| is_appended);
-        if let Some(size) = header {
-            self.is_ending_commit = size != 0;
-        }
-        // What finds no memory needs none.
-        if !is_appended || self.bytes.try_reserve(data.len()).is_err() {
-            let code = self.flush(&mut write);
-            return if code == ffi::SQLITE_OK {
-                write(data, offset)
-            } else {
-                code
-            };
-        }
-        if self.bytes.is_empty() {
-            self.offset = offset;
-        }
-        self.bytes.extend_from_slice(data);
-        if header.is_some() || !self.is_ending_commit {
-            return ffi::SQLITE_OK;
-        }
-        let code = self.flush(&mut write);
-        if code != ffi::SQLITE_OK {
-            // This write failed: nothing may bring it to the file later.
-            self.bytes.truncate(self.bytes.len() - data.len());
-        }
-        code
-    }
-
-    /// Gives `write` all that was gathered; keeps it when that fails, since SQLite counts on it
-    /// until it rolls back.
-    fn flush(&mut self, mut write: impl FnMut(&[u8], i64) -> c_int) -> c_int {
-        if self.bytes.is_empty() {
-            return ffi::SQLITE_OK;
-        }
-        let code = write(&self.bytes, self.offset);
-        if code == ffi::SQLITE_OK {
-            self.bytes.clear();
-        }
-        code
-    }
-
-    /// Forgets the writer and what of it is not in the file.
-    fn discard(&mut self) {
-        self.bytes.clear();
-        self.end = 0;
-        self.is_ending_commit = false;
-    }
-}
-
-/// Reads from a frame's header the size of the database after the commit that the frame ends, in
-/// pages; 0 when it ends none, nothing when `data` is a page: pages have 512 bytes or more.
-fn committed_size(data: &[u8]) -> Option<u32> {
-    match data {
-        [_, _, _, _, a, b, c, d, ..] if data.len() == FRAME_HEADER_BYTES => {
-            Some(u32::from_be_bytes([*a, *b, *c, *d]))
-        }
-        _ => None,
-    }
 }
 
 /// The registered layer; SQLite hands its first field to [`open`].
@@ -153,6 +62,10 @@ struct Attachment {
     /// Of a database: its log, while that is open; of a log: its database.
     partner: *mut Attachment,
     gathering: Gathering,
+    /// Of a database: whether a reader's lock stays when SQLite gives it back.
+    keeps_read_lock: bool,
+    /// The reader's lock that the file still has, though SQLite has given it back.
+    kept_read_lock: Option<c_int>,
 }
 
 fn register() -> bool {
@@ -217,13 +130,18 @@ unsafe extern "C" fn open(
                 original,
                 partner: ptr::null_mut(),
                 gathering: Gathering::default(),
+                keeps_read_lock: false,
+                kept_read_lock: None,
             },
         );
         if is_database {
             if (*original).iVersion >= 2 {
-                (*attachment).methods.xShmLock = Some(lock_shared_memory);
+                let methods = &mut (*attachment).methods;
+                methods.xShmLock = Some(lock_shared_memory);
+                methods.xShmUnmap = Some(unmap_shared_memory);
+                methods.xFileControl = Some(control_database);
                 if (*original).iVersion >= 3 {
-                    (*attachment).methods.xFetch = Some(fetch_nothing);
+                    methods.xFetch = Some(fetch_nothing);
                 }
                 (*file).pMethods = &raw const (*attachment).methods;
             }
@@ -429,6 +347,87 @@ unsafe extern "C" fn fetch_nothing(
     }
 }
 
+/// Lets the lock of a reader stay when SQLite gives it back, until `is_kept` is false or it asks for
+/// another lock; does nothing where this layer is not used.
+///
+/// A small read outside a transaction is mostly the taking and giving back of that lock, by two system
+/// calls. Each read still sees what is committed when it begins: which state that is, SQLite reads from
+/// memory. While it is kept, the log cannot be emptied, as while a reader reads.
+pub(crate) fn keep_read_lock(connection: &Connection, is_kept: bool) {
+    let mut value = c_int::from(is_kept);
+    // SAFETY: the handle is open; the operation reads a `c_int`. Another layer does not know it, and
+    // says so.
+    unsafe {
+        let handle = connection.handle();
+        let main = c"main".as_ptr();
+        ffi::sqlite3_file_control(handle, main, KEEP_READ_LOCK, (&raw mut value).cast());
+    }
+}
+
+unsafe extern "C" fn control_database(
+    file: *mut ffi::sqlite3_file,
+    operation: c_int,
+    argument: *mut c_void,
+) -> c_int {
+    // SAFETY: SQLite calls this for a database that `open` attached to; who asks for this layer's
+    // operation gives a `c_int`; the rest is handed on.
+    unsafe {
+        with_attached(file, |attachment, original| {
+            if operation != KEEP_READ_LOCK {
+                return original
+                    .xFileControl
+                    .map_or(ffi::SQLITE_NOTFOUND, |control| {
+                        control(file, operation, argument)
+                    });
+            }
+            attachment.keeps_read_lock = *argument.cast::<c_int>() != 0;
+            if attachment.keeps_read_lock {
+                ffi::SQLITE_OK
+            } else {
+                give_back_read_lock(file, attachment, original)
+            }
+        })
+    }
+}
+
+/// Gives back the reader's lock that was kept, if one was.
+///
+/// # Safety
+///
+/// `file` is open, `attachment` and `original` are its own.
+unsafe fn give_back_read_lock(
+    file: *mut ffi::sqlite3_file,
+    attachment: &mut Attachment,
+    original: &ffi::sqlite3_io_methods,
+) -> c_int {
+    match (attachment.kept_read_lock.take(), original.xShmLock) {
+        // SAFETY: as the caller promises; the lock was taken by the same method.
+        (Some(kept), Some(lock)) => unsafe {
+            lock(
+                file,
+                kept,
+                1,
+                ffi::SQLITE_SHM_UNLOCK | ffi::SQLITE_SHM_SHARED,
+            )
+        },
+        _ => ffi::SQLITE_OK,
+    }
+}
+
+/// Forgets the shared memory. The lock that was kept goes first: others of this process may use the
+/// same memory on, and count on each lock being given back.
+unsafe extern "C" fn unmap_shared_memory(file: *mut ffi::sqlite3_file, delete: c_int) -> c_int {
+    // SAFETY: SQLite calls this for a database that `open` attached to; the rest is handed on.
+    unsafe {
+        with_attached(file, |attachment, original| {
+            give_back_read_lock(file, attachment, original);
+            original
+                .xShmUnmap
+                .map_or(ffi::SQLITE_OK, |unmap| unmap(file, delete))
+        })
+    }
+}
+
 /// Takes or gives back locks in shared memory. A writer that lets go has committed, and all is in
 /// the file, or has rolled back, and what was gathered must never get there: the next writer's
 /// frames will stand in its place.
@@ -448,6 +447,19 @@ unsafe extern "C" fn lock_shared_memory(
             if let Some(log) = attachment.partner.as_mut().filter(|_| lets_write_lock_go) {
                 log.gathering.discard();
             }
+            let is_read_lock = flags & ffi::SQLITE_SHM_SHARED != 0 && offset >= FIRST_READ_LOCK;
+            if is_read_lock && flags & ffi::SQLITE_SHM_UNLOCK != 0 && attachment.keeps_read_lock {
+                attachment.kept_read_lock = Some(offset);
+                return ffi::SQLITE_OK;
+            }
+            if is_read_lock && attachment.kept_read_lock == Some(offset) {
+                attachment.kept_read_lock = None;
+                return ffi::SQLITE_OK;
+            }
+            let code = give_back_read_lock(file, attachment, original);
+            if code != ffi::SQLITE_OK {
+                return code;
+            }
             original.xShmLock.map_or(ffi::SQLITE_IOERR_SHMLOCK, |lock| {
                 lock(file, offset, count, flags)
             })
@@ -456,120 +468,4 @@ unsafe extern "C" fn lock_shared_memory(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PAGE_BYTES: usize = 512;
-    const FRAME_BYTES: i64 = (FRAME_HEADER_BYTES + PAGE_BYTES) as i64;
-
-    /// A file, and how often it was written to.
-    #[derive(Default)]
-    struct TestFile {
-        bytes: Vec<u8>,
-        writes: usize,
-        is_full: bool,
-    }
-
-    impl TestFile {
-        fn write(&mut self, data: &[u8], offset: i64) -> c_int {
-            if self.is_full {
-                return ffi::SQLITE_FULL;
-            }
-            let offset = usize::try_from(offset).unwrap();
-            let end = offset + data.len();
-            self.bytes.resize(self.bytes.len().max(end), 0);
-            self.bytes[offset..end].copy_from_slice(data);
-            self.writes += 1;
-            ffi::SQLITE_OK
-        }
-    }
-
-    fn frame_offset(frame: i64) -> i64 {
-        LOG_HEADER_BYTES + frame * FRAME_BYTES
-    }
-
-    fn header(database_pages: u32) -> [u8; FRAME_HEADER_BYTES] {
-        let mut header = [7; FRAME_HEADER_BYTES];
-        header[4..8].copy_from_slice(&database_pages.to_be_bytes());
-        header
-    }
-
-    fn append_frame(
-        gathering: &mut Gathering,
-        file: &mut TestFile,
-        frame: i64,
-        database_pages: u32,
-        fill: u8,
-    ) -> c_int {
-        let offset = frame_offset(frame);
-        let code = gathering.append(&header(database_pages), offset, |d, o| file.write(d, o));
-        assert_eq!(code, ffi::SQLITE_OK);
-        let page = [fill; PAGE_BYTES];
-        let offset = offset + FRAME_HEADER_BYTES as i64;
-        gathering.append(&page, offset, |d, o| file.write(d, o))
-    }
-
-    #[test]
-    fn a_commit_is_one_write_and_whole_when_its_last_page_returns() {
-        let (mut gathering, mut file) = (Gathering::default(), TestFile::default());
-        for frame in 0..5 {
-            assert_eq!(append_frame(&mut gathering, &mut file, frame, 0, 1), 0);
-            assert_eq!(file.writes, 0);
-        }
-        assert_eq!(append_frame(&mut gathering, &mut file, 5, 9, 2), 0);
-        assert_eq!(file.writes, 1);
-        assert_eq!(file.bytes.len() as i64, frame_offset(6));
-        gathering.discard();
-        assert_eq!(append_frame(&mut gathering, &mut file, 6, 9, 3), 0);
-        assert_eq!(file.writes, 2);
-    }
-
-    #[test]
-    fn a_header_that_is_written_anew_waits_for_no_page() {
-        let (mut gathering, mut file) = (Gathering::default(), TestFile::default());
-        append_frame(&mut gathering, &mut file, 0, 0, 1);
-        append_frame(&mut gathering, &mut file, 1, 9, 2);
-        let changed = header(10);
-        let code = gathering.append(&changed, frame_offset(1), |d, o| file.write(d, o));
-        assert_eq!(code, ffi::SQLITE_OK);
-        let at = usize::try_from(frame_offset(1)).unwrap();
-        assert_eq!(file.bytes[at..at + FRAME_HEADER_BYTES], changed);
-        assert!(gathering.bytes.is_empty());
-    }
-
-    #[test]
-    fn a_commit_longer_than_the_capacity_is_written_in_pieces() {
-        let (mut gathering, mut file) = (Gathering::default(), TestFile::default());
-        let frames = 3 * CAPACITY_BYTES as i64 / FRAME_BYTES;
-        for frame in 0..frames {
-            let database_pages = u32::from(frame == frames - 1);
-            append_frame(&mut gathering, &mut file, frame, database_pages, 1);
-        }
-        assert_eq!(file.bytes.len() as i64, frame_offset(frames));
-        assert!((3..=4).contains(&file.writes), "{}", file.writes);
-    }
-
-    #[test]
-    fn a_commit_that_found_no_room_never_gets_there_later() {
-        let (mut gathering, mut file) = (Gathering::default(), TestFile::default());
-        append_frame(&mut gathering, &mut file, 0, 0, 1);
-        file.is_full = true;
-        let code = append_frame(&mut gathering, &mut file, 1, 9, 2);
-        assert_eq!(code, ffi::SQLITE_FULL);
-        file.is_full = false;
-        // SQLite may read what it wrote before; the commit's last page is not among that.
-        assert_eq!(gathering.flush(|d, o| file.write(d, o)), ffi::SQLITE_OK);
-        let whole_page_end = frame_offset(1) + FRAME_HEADER_BYTES as i64;
-        assert_eq!(file.bytes.len() as i64, whole_page_end);
-        gathering.discard();
-        append_frame(&mut gathering, &mut file, 0, 9, 3);
-        assert_eq!(file.bytes[usize::try_from(whole_page_end).unwrap() - 1], 7);
-        assert_eq!(file.bytes[usize::try_from(frame_offset(1)).unwrap() - 1], 3);
-    }
-
-    #[test]
-    fn a_new_version_of_sqlite_is_read_before_it_is_trusted() {
-        assert_eq!(ffi::SQLITE_VERSION_NUMBER, KNOWN_SQLITE_VERSION);
-        assert!(name().is_some());
-    }
-}
+mod tests;

@@ -1,0 +1,129 @@
+//! Locks that are kept between reads, and the version that the layer is for.
+
+use super::*;
+use crate::config::DatabaseConfig;
+use crate::connection::{Role, open as open_connection};
+use std::path::PathBuf;
+use std::time::Duration;
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("vfs-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Opens a handle that waits for no lock.
+    fn open(&self) -> Connection {
+        let config = DatabaseConfig::new(self.0.join("a.db"));
+        let connection = open_connection(&config, Role::Blocking).unwrap();
+        connection.busy_timeout(Duration::ZERO).unwrap();
+        connection
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn count(connection: &Connection) -> i64 {
+    let sql = "SELECT count(*) FROM t";
+    connection.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+fn insert(connection: &Connection) {
+    connection.execute("INSERT INTO t VALUES (1)", []).unwrap();
+}
+
+/// Says whether the log could be emptied: it cannot while anybody reads.
+fn empty_log(connection: &Connection) -> bool {
+    let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+    let busy: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    busy == 0
+}
+
+fn open_pair(folder: &Folder) -> (Connection, Connection) {
+    let (reader, other) = (folder.open(), folder.open());
+    other.execute_batch("CREATE TABLE t (a)").unwrap();
+    insert(&other);
+    (reader, other)
+}
+
+#[test]
+fn a_new_version_of_sqlite_is_read_before_it_is_trusted() {
+    assert_eq!(ffi::SQLITE_VERSION_NUMBER, KNOWN_SQLITE_VERSION);
+    assert!(name().is_some());
+}
+
+#[test]
+fn a_read_lock_is_kept_until_it_is_said_to_go() {
+    let folder = Folder::new("kept");
+    let (reader, other) = open_pair(&folder);
+    keep_read_lock(&reader, true);
+    assert_eq!(count(&reader), 1);
+    assert!(!empty_log(&other));
+    keep_read_lock(&reader, false);
+    assert!(empty_log(&other));
+    assert_eq!(count(&reader), 1);
+    assert!(empty_log(&other));
+}
+
+#[test]
+fn each_read_by_a_kept_lock_sees_what_is_committed() {
+    let folder = Folder::new("fresh");
+    let (reader, other) = open_pair(&folder);
+    keep_read_lock(&reader, true);
+    for rows in 1..200 {
+        assert_eq!(count(&reader), rows);
+        // As long as a lock stands in its way, the log only grows: both ways of reading are met.
+        if rows % 20 == 0 {
+            keep_read_lock(&reader, false);
+            assert!(empty_log(&other));
+            keep_read_lock(&reader, true);
+            assert_eq!(count(&reader), rows);
+        }
+        insert(&other);
+    }
+}
+
+#[test]
+fn a_handle_with_a_kept_lock_writes_and_empties_the_log() {
+    let folder = Folder::new("own");
+    let (writer, other) = open_pair(&folder);
+    keep_read_lock(&writer, true);
+    for rows in 1..50 {
+        assert_eq!(count(&writer), rows);
+        insert(&writer);
+        assert_eq!(count(&other), rows + 1);
+        if rows % 10 == 0 {
+            assert!(empty_log(&writer));
+        }
+    }
+    keep_read_lock(&writer, false);
+    assert!(empty_log(&other));
+}
+
+#[test]
+fn a_kept_lock_goes_with_its_handle() {
+    let folder = Folder::new("closed");
+    let (reader, other) = open_pair(&folder);
+    keep_read_lock(&reader, true);
+    assert_eq!(count(&reader), 1);
+    reader.close().unwrap();
+    assert!(empty_log(&other));
+    insert(&other);
+    assert_eq!(count(&other), 2);
+}
+
+#[test]
+fn where_there_is_no_log_nothing_is_kept() {
+    let connection = Connection::open_in_memory().unwrap();
+    keep_read_lock(&connection, true);
+    connection.execute_batch("CREATE TABLE t (a)").unwrap();
+    insert(&connection);
+    assert_eq!(count(&connection), 1);
+}
