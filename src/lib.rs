@@ -29,7 +29,7 @@
 //! ```
 //!
 //! The floors, each of which may use only those below: `error`, `config`, `record`,
-//! `page` and `timestamp`; `connection`, `kept_statement` and `transaction`; `migration`; `ledger` and `maintenance`;
+//! `windows_path`, `page` and `timestamp`; `connection`, `kept_statement` and `transaction`; `migration`; `ledger` and `maintenance`;
 //! `manager`; `node`.
 
 #![deny(unsafe_code)]
@@ -55,11 +55,13 @@ mod page;
 mod private_file;
 mod record;
 mod record_row;
+mod retrying_fs;
 mod sqlite_code;
 #[cfg(test)]
 mod test_folder;
 mod timestamp;
 mod transaction;
+mod windows_path;
 mod wording;
 
 pub use config::{
