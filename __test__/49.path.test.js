@@ -92,6 +92,19 @@ test('every sync is asked to pass the cache of the drive, and commits wait as th
   }
 });
 
+test('the longest path opens, and a longer one leaves nothing behind', (t) => {
+  const limit = process.platform === 'win32' ? 1032 : 504;
+  // Windows takes paths of any length to the letter alone; elsewhere a link would not count.
+  let folder = path.toNamespacedPath(fs.realpathSync(makeFolder(t)));
+  while (folder.length + 102 < limit) folder += `${path.sep}${'a'.repeat(100)}`;
+  fs.mkdirSync(folder, { recursive: true });
+  const longest = `${folder}${path.sep}${'b'.repeat(limit - folder.length - 1)}`;
+  createConnection({ path: longest }).close();
+  const open = () => createConnection({ path: `${longest}b` });
+  assert.throws(open, (error) => code('DB_INVALID_CONFIG')(error) && /choose a shorter one/.test(error.message));
+  assert.deepEqual(fs.readdirSync(folder), [path.basename(longest)]);
+});
+
 test('a path that is taken to the letter may be long', FOR_WINDOWS, async (t) => {
   const folder = `\\\\?\\${path.join(makeFolder(t), 'a'.repeat(150), 'b'.repeat(150))}`;
   fs.mkdirSync(folder, { recursive: true });
