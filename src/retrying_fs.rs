@@ -29,6 +29,11 @@ pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     retry(|| fs::remove_file(path))
 }
 
+/// Opens a file to be read.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    retry(|| File::open(path))
+}
+
 /// Makes an empty file, mode 0600, under a name that is free.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
