@@ -185,7 +185,7 @@ test('paths that lead nowhere are told apart', async (t) => {
     'a missing folder': [path.join(folder, 'none', 'a.db'), 'DB_FOLDER_MISSING'],
     'a file as a folder': [path.join(folder, 'file', 'a.db'), 'DB_FILE_ACCESS'],
     'a name that is too long': [path.join(folder, 'x'.repeat(300)), 'DB_FILE_ACCESS'],
-    'a path that is too long': [path.join(folder, 'x/'.repeat(5000), 'a.db'), 'DB_FILE_ACCESS'],
+    'a path that is too long': [path.join(folder, 'x/'.repeat(5000), 'a.db'), 'DB_INVALID_CONFIG'],
     'a trailing slash': [`${path.join(folder, 'a.db')}/`, undefined],
   };
   for (const [label, [file, code]] of Object.entries(cases)) {

@@ -123,6 +123,30 @@ test('CommonJS and ES modules get the same names and the same objects', () => {
   assert.equal(run('node', 'manifest.cjs').trim(), '@whatsapp-uploader/database');
 });
 
+test('a module of another kind finds the names without the wrapper', () => {
+  const file = './node_modules/@whatsapp-uploader/database/index.js';
+  write('lexed.mjs', `import { ${NAMES.join(', ')} } from '${file}';\nconsole.log([${NAMES.join(', ')}].length);`);
+  assert.equal(run('node', 'lexed.mjs').trim(), String(NAMES.length));
+});
+
+test('a program loads what it asks for, and nothing else of the package', () => {
+  const loaded = (name) => {
+    write(
+      'loaded.cjs',
+      `require('@whatsapp-uploader/database')${name ? `.${name}` : ''};
+       const path = require('node:path');
+       console.log(Object.keys(require.cache).map((file) => path.basename(file)).join());`,
+    );
+    const files = run('node', 'loaded.cjs').trim().split(',');
+    return ['connection.js', 'ledger.js', 'manager.js', 'migrator.js'].filter((file) => files.includes(file));
+  };
+  assert.deepEqual(loaded('validateConfig'), []);
+  assert.deepEqual(loaded('createConnection'), ['connection.js']);
+  assert.deepEqual(loaded('SqliteConnection'), ['connection.js']);
+  assert.deepEqual(loaded('DatabaseManager'), ['manager.js']);
+  assert.ok(loaded('DatabaseMigrator').includes('migrator.js'));
+});
+
 /** Takes the specification's two usage examples, as they stand. */
 function readExamples() {
   const spec = readFileSync(path.join(__dirname, 'fixture', 'TASK-008-database-spec.md'), 'utf8');

@@ -4,7 +4,6 @@
 /** Owns loading the addon: everything else gets it from here, initialized. */
 
 const { DatabaseError } = require('./error.js');
-const { withRecordCalls } = require('./ledger.js');
 const { loadBinding } = require('./load_binding.js');
 const { sharedCodes } = require('./rows.js');
 
@@ -18,6 +17,8 @@ binding.initialize(DatabaseError, sharedCodes);
  * @param {boolean} reader
  */
 async function openLedger(config, reader) {
+  // Loaded here, for a program that wants SQL alone has no use for it.
+  const { withRecordCalls } = require('./ledger.js');
   return withRecordCalls(await binding.openLedger(config, reader));
 }
 

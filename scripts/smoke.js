@@ -19,6 +19,7 @@ const SMOKE = [
   '31.transaction',
   '40.connection',
   '41.driver',
+  '49.path',
 ].map((name) => `__test__/${name}.test.js`);
 
 if (require.main === module) {

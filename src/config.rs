@@ -4,6 +4,7 @@
 //! over each option as a [`RawValue`], so that one report can list every problem at once.
 
 use crate::error::{Error, Result};
+use crate::windows_path;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -105,7 +106,7 @@ impl DatabaseConfig {
     pub fn validate(&self) -> Result<()> {
         let mut problems = Vec::new();
         match self.path.to_str() {
-            Some(path) => problems.extend(path_problem(path)),
+            Some(path) => problems.extend(path_problem(path, cfg!(windows))),
             None => problems.push("path is not valid UTF-8".to_owned()),
         }
         if !(MIN_TIMEOUT_MS..=MAX_TIMEOUT_MS).contains(&self.timeout_ms) {
@@ -187,7 +188,7 @@ impl DatabaseConfig {
         }
         match &path {
             RawValue::Text(text) => {
-                problems.extend(path_problem(text));
+                problems.extend(path_problem(text, cfg!(windows)));
                 config.path = PathBuf::from(text);
             }
             RawValue::Absent => problems.push("path is missing".to_owned()),
@@ -236,11 +237,13 @@ fn report(problems: Vec<String>) -> Result<()> {
     }
 }
 
-fn path_problem(path: &str) -> Option<String> {
+fn path_problem(path: &str, is_windows: bool) -> Option<String> {
     if path.trim().is_empty() {
         Some("path is blank".to_owned())
     } else if path.contains('\0') {
         Some("path holds a NUL character".to_owned())
+    } else if is_windows && path != MEMORY_PATH {
+        windows_path::problem(path).map(|problem| format!("path {problem}"))
     } else {
         None
     }
@@ -444,6 +447,14 @@ mod tests {
         };
         assert!(DatabaseConfig::from_options(options("/no/such/file")).is_err());
         assert!(DatabaseConfig::from_options(options("Cargo.toml")).is_ok());
+    }
+
+    #[test]
+    fn a_path_that_windows_would_change_is_refused_there() {
+        assert_eq!(path_problem(MEMORY_PATH, true), None);
+        assert_eq!(path_problem("NUL", false), None);
+        let problem = path_problem("NUL", true).unwrap_or_default();
+        assert!(problem.starts_with("path names a device"), "{problem}");
     }
 
     #[test]

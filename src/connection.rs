@@ -14,9 +14,13 @@ use std::time::{Duration, Instant};
 mod location;
 mod other_file;
 mod safety;
+#[cfg(test)]
+mod sync_recorder;
 
 pub(crate) use location::resolve;
 pub(crate) use other_file::{has_database_header, open_private, open_stranger, read_bytes};
+#[cfg(test)]
+pub(crate) use sync_recorder::{open_recorded, take_sync_flags};
 
 /// After how many steps of its machine SQLite asks whether to stop: some ten microseconds.
 const STOP_CHECK_STEPS: i32 = 1_000;
@@ -94,6 +98,12 @@ fn configure(
     connection.busy_timeout(timeout)?;
     // 2. Safety before the first byte of the file is interpreted.
     safety::apply(connection, role)?;
+    // Without these a sync on macOS ends in the drive's own cache, and a power loss can take what
+    // was synced, or a checkpoint half. Elsewhere they change nothing
+    // (<https://www.sqlite.org/pragma.html#pragma_fullfsync>). A recovery and a change of the
+    // journal mode sync too.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE_CAPACITY);
     // 3. The first read: says whether this is a database at all, and runs a recovery.
     retry_while_busy(timeout, || {
@@ -117,11 +127,6 @@ fn configure(
     };
     connection.pragma_update(None, "foreign_keys", config.enable_foreign_keys)?;
     connection.pragma_update(None, "synchronous", synchronous)?;
-    // Without these a sync on macOS ends in the drive's own cache, and a power loss can take what
-    // was synced, or a checkpoint half. Elsewhere they change nothing
-    // (<https://www.sqlite.org/pragma.html#pragma_fullfsync>).
-    connection.pragma_update(None, "fullfsync", true)?;
-    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "mmap_size", config.mmap_size_bytes)?;
     connection.pragma_update(None, "cache_size", config.cache_size)?;
@@ -248,6 +253,56 @@ mod tests {
             let connection = open(&folder.config(), role).unwrap();
             assert_eq!(pragma::<i64>(&connection, "fullfsync"), 1, "{role:?}");
             assert_eq!(pragma::<i64>(&connection, "checkpoint_fullfsync"), 1);
+        }
+        for enable_wal in [true, false] {
+            let folder = TestFolder::new();
+            let config = DatabaseConfig {
+                enable_wal,
+                synchronous: Synchronous::Full,
+                ..folder.config()
+            };
+            let connection = open_recorded(&config, Role::Blocking).unwrap();
+            let opening = take_sync_flags();
+            assert!(!enable_wal || !opening.is_empty(), "it became a log's");
+            connection.execute_batch("CREATE TABLE t(x)").unwrap();
+            let writing = take_sync_flags();
+            assert!(!writing.is_empty());
+            connection.execute_batch("PRAGMA wal_checkpoint").unwrap();
+            let checkpoint = take_sync_flags();
+            assert!(!enable_wal || !checkpoint.is_empty());
+            for flags in opening.iter().chain(&writing).chain(&checkpoint) {
+                assert_eq!(*flags, ffi::SQLITE_SYNC_FULL, "{enable_wal}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_commit_waits_for_the_disk_as_the_option_says() {
+        let level = |enable_wal, synchronous, role| {
+            let folder = TestFolder::new();
+            let config = DatabaseConfig {
+                enable_wal,
+                synchronous,
+                ..folder.config()
+            };
+            let connection = open(&config, role).unwrap();
+            pragma::<i64>(&connection, "synchronous")
+        };
+        let (normal, full, extra) = (1, 2, 3);
+        for (enable_wal, synchronous, blocking, event_loop) in [
+            (true, Synchronous::Normal, normal, normal),
+            (true, Synchronous::Full, full, normal),
+            (false, Synchronous::Normal, full, full),
+            (false, Synchronous::Full, extra, extra),
+        ] {
+            for (role, expected) in [
+                (Role::Blocking, blocking),
+                (Role::EventLoop, event_loop),
+                (Role::EventLoopReader, event_loop),
+            ] {
+                let found = level(enable_wal, synchronous, role);
+                assert_eq!(found, expected, "{enable_wal} {synchronous:?} {role:?}");
+            }
         }
     }
 

@@ -29,7 +29,7 @@
 //! ```
 //!
 //! The floors, each of which may use only those below: `error`, `config`, `record`,
-//! `page` and `timestamp`; `connection`, `kept_statement` and `transaction`; `migration`; `ledger` and `maintenance`;
+//! `windows_path`, `page` and `timestamp`; `connection`, `kept_statement` and `transaction`; `migration`; `ledger` and `maintenance`;
 //! `manager`; `node`.
 
 #![deny(unsafe_code)]
@@ -53,6 +53,7 @@ mod page;
 mod private_file;
 mod record;
 mod record_row;
+mod retrying_fs;
 mod sqlite_code;
 #[cfg(test)]
 mod test_folder;
@@ -60,6 +61,7 @@ mod timestamp;
 mod transaction;
 #[cfg(unix)]
 mod vfs;
+mod windows_path;
 mod wording;
 
 pub use config::{

@@ -7,7 +7,8 @@
 
 use crate::connection;
 use crate::error::{Error, Result};
-use std::fs::{self, OpenOptions};
+use crate::{retrying_fs, windows_path};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
@@ -61,6 +62,32 @@ pub(crate) fn require_source(path: &Path) -> Result<PathBuf> {
     }
 }
 
+/// Makes a caller's path absolute, before the system can make another of it.
+///
+/// # Errors
+///
+/// [`Error::InvalidArgument`] for one that can name no file here; [`Error::FileAccess`].
+pub(crate) fn make_absolute(path: &Path) -> Result<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::argument(
+            "path",
+            "is an empty string; give the path of a file",
+        ));
+    }
+    if path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(Error::argument("path", "must not hold a NUL character"));
+    }
+    if cfg!(windows)
+        && let Some(problem) = windows_path::problem(&path.to_string_lossy())
+    {
+        return Err(Error::argument("path", problem));
+    }
+    std::path::absolute(path).map_err(|source| Error::FileAccess {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// Makes a path absolute. The links of its folder are the user's own; of its last part, none is
 /// followed, so that part stays as it is.
 fn resolve(path: &Path) -> Result<PathBuf> {
@@ -68,12 +95,10 @@ fn resolve(path: &Path) -> Result<PathBuf> {
         path: path.to_owned(),
         source,
     };
-    if path.as_os_str().as_encoded_bytes().contains(&0) {
-        return Err(Error::argument("path", "must not hold a NUL character"));
-    }
-    // A slash at the end names a folder.
-    let names_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
-    let path = std::path::absolute(path).map_err(access)?;
+    // A separator at the end names a folder.
+    let last = path.as_os_str().as_encoded_bytes().last();
+    let names_folder = last.is_some_and(|byte| std::path::is_separator(char::from(*byte)));
+    let path = make_absolute(path)?;
     let (Some(folder), Some(name), false) = (path.parent(), path.file_name(), names_folder) else {
         return Err(Error::NotAFile { path });
     };
@@ -153,11 +178,7 @@ impl TemporaryFile {
             target,
             &format!(".{purpose}-{}.tmp", Uuid::now_v7().simple()),
         );
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        match options.open(&path) {
+        match retrying_fs::create_private(&path) {
             Ok(_) => Ok(Self {
                 path,
                 is_named: false,
@@ -182,13 +203,8 @@ impl TemporaryFile {
             path: target.to_owned(),
             source,
         };
-        // For writing: Windows syncs no other handle.
-        OpenOptions::new()
-            .write(true)
-            .open(&self.path)
-            .and_then(|file| file.sync_all())
-            .map_err(access)?;
-        fs::rename(&self.path, target).map_err(access)?;
+        retrying_fs::sync_file(&self.path).map_err(access)?;
+        retrying_fs::rename(&self.path, target).map_err(access)?;
         self.is_named = true;
         remove_companions(&self.path);
         sync_folder(target)
@@ -199,7 +215,7 @@ impl Drop for TemporaryFile {
     fn drop(&mut self) {
         if !self.is_named {
             // Whoever drops it has an error to tell already, or no use for the file.
-            let _ = fs::remove_file(&self.path);
+            let _ = retrying_fs::remove_file(&self.path);
             remove_companions(&self.path);
         }
     }
@@ -208,7 +224,7 @@ impl Drop for TemporaryFile {
 /// Removes what SQLite may have left beside a file that no handle of its has open.
 fn remove_companions(path: &Path) {
     for ending in COMPANIONS {
-        let _ = fs::remove_file(beside(path, ending));
+        let _ = retrying_fs::remove_file(&beside(path, ending));
     }
 }
 

@@ -9,6 +9,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+/// The longest path that SQLite opens: `mxPathname` of its layer for this system, less the room for
+/// the endings of the journal and the log (`sqlite3PagerOpen` in `pager.c`).
+const MAX_PATH_BYTES: usize = if cfg!(windows) { 1_032 } else { 504 };
+
 /// Finds the file of `config` and, when it may, makes it; returns its own absolute path, with no
 /// symbolic link in it.
 pub(super) fn locate_file(config: &DatabaseConfig) -> Result<PathBuf> {
@@ -17,6 +21,7 @@ pub(super) fn locate_file(config: &DatabaseConfig) -> Result<PathBuf> {
         source,
     };
     let path = std::path::absolute(&config.path).map_err(access)?;
+    check_length(&path)?;
     if config.create && !config.readonly {
         create_file(&path)?;
     }
@@ -32,6 +37,24 @@ pub(super) fn locate_file(config: &DatabaseConfig) -> Result<PathBuf> {
         },
         Err(source) => Err(Error::FileAccess { path, source }),
     }
+}
+
+/// Refuses a path that SQLite would not open, before a file is made for nothing.
+fn check_length(path: &Path) -> Result<()> {
+    let own = match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) if !path.exists() => resolve(folder).join(name),
+        _ => resolve(path),
+    };
+    let bytes = own.as_os_str().len();
+    if bytes <= MAX_PATH_BYTES {
+        return Ok(());
+    }
+    Err(Error::InvalidConfig {
+        problems: vec![format!(
+            "path has {bytes} bytes together with its folder, and SQLite opens none of more than \
+             {MAX_PATH_BYTES}; choose a shorter one"
+        )],
+    })
 }
 
 /// Makes an empty file with mode 0600 where there is none; leaves an existing one alone.
@@ -81,4 +104,24 @@ pub(crate) fn resolve(path: &Path) -> PathBuf {
 #[cfg(not(unix))]
 pub(crate) fn resolve(path: &Path) -> PathBuf {
     path.to_owned()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::super::{Role, open};
+    use super::*;
+    use crate::test_folder::TestFolder;
+
+    #[test]
+    fn a_short_link_to_a_long_folder_is_no_way_around() {
+        let folder = TestFolder::new();
+        let long = folder.path().join("a".repeat(250)).join("b".repeat(250));
+        std::fs::create_dir_all(&long).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&long, &link).unwrap();
+        let path = link.join("a.db");
+        let error = open(&DatabaseConfig::new(&path), Role::Blocking).unwrap_err();
+        assert_eq!(error.code(), "DB_INVALID_CONFIG");
+        assert!(!path.exists());
+    }
 }

@@ -6,8 +6,9 @@ use super::raw_file::{Part, RawFile, beside};
 use super::salvage::Pages;
 use super::wal_reader::{LogContents, is_page_size, read_log};
 use crate::error::{Error, Result};
+use crate::retrying_fs;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -85,7 +86,8 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// [`Error::FileMissing`], or SQLite's own `SQLITE_CANTOPEN`.
+    /// [`Error::FileMissing`], SQLite's own `SQLITE_CANTOPEN`, or [`Error::FileAccess`] of a journal
+    /// that cannot be read: taken for none, what an unfinished transaction wrote would pass for good.
     pub(super) fn open(path: &Path, log_of: Option<&PathBuf>) -> Result<Self> {
         let mut database =
             RawFile::open(path, Part::Database)?.ok_or_else(|| Error::FileMissing {
@@ -122,26 +124,37 @@ impl Image {
             // What a commit has cut off the file's end is no part of it.
             image.pages = image.log.database_pages.min(image.pages);
         }
-        image.open_journal(path, log_of);
+        image.open_journal(path, log_of)?;
         Ok(image)
     }
 
     /// Reads the journal of a transaction that never ended; one of a process that lives is its own.
-    fn open_journal(&mut self, path: &Path, log_of: Option<&PathBuf>) {
+    fn open_journal(&mut self, path: &Path, log_of: Option<&PathBuf>) -> Result<()> {
         if !self.is_locked || self.log.committed_frames > 0 {
-            return;
+            return Ok(());
         }
         // A journal's file carries no locks, so it may be opened in any way.
-        let own = File::open(beside(path, "-journal")).ok();
-        let kept = || File::open(beside(log_of?, "-journal")).ok();
-        let Some(file) = own.or_else(kept) else {
-            return;
+        let open = |path| {
+            let path = beside(path, "-journal");
+            match retrying_fs::open(&path) {
+                Ok(file) => Ok(Some(file)),
+                Err(source) if source.kind() == ErrorKind::NotFound => Ok(None),
+                Err(source) => Err(Error::FileAccess { path, source }),
+            }
+        };
+        let mut file = open(path)?;
+        if let (None, Some(kept)) = (&file, log_of) {
+            file = open(kept)?;
+        }
+        let Some(file) = file else {
+            return Ok(());
         };
         let contents = read_journal(self.page_bytes, |at, buffer| read_at(&file, at, buffer));
         if let Some(pages) = contents.database_pages {
             self.pages = self.pages.min(pages);
             self.journal = Some((file, contents));
         }
+        Ok(())
     }
 
     fn read_log(&mut self, known: Option<u32>) {

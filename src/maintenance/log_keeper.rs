@@ -396,6 +396,28 @@ mod tests {
     }
 
     #[test]
+    fn a_sync_by_hand_asks_for_more_than_the_drives_own_cache() {
+        let folder = TestFolder::new();
+        let config = folder.config();
+        let main = connection::open(&config, Role::EventLoop).unwrap();
+        main.execute_batch("CREATE TABLE t(x)").unwrap();
+        let mut keeper = LogKeeper::new(config.clone());
+        keeper.connection = Some(connection::open_recorded(&config, Role::Blocking).unwrap());
+        connection::take_sync_flags();
+        keeper.flush().unwrap();
+        assert_eq!(connection::take_sync_flags(), [ffi::SQLITE_SYNC_FULL]);
+        let reader = connection::open(&config, Role::EventLoopReader).unwrap();
+        reader
+            .execute_batch("BEGIN; SELECT count(*) FROM t")
+            .unwrap();
+        main.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+        keeper.relieve().unwrap();
+        // SQLite syncs the log before it moves pages; the file is synced by hand.
+        let full = ffi::SQLITE_SYNC_FULL;
+        assert_eq!(connection::take_sync_flags(), [full, full]);
+    }
+
+    #[test]
     fn syncing_without_a_log_is_no_error() {
         let folder = TestFolder::new();
         let config = DatabaseConfig {

@@ -291,6 +291,24 @@ fn what_is_in_the_log_counts_up_to_its_last_valid_commit() {
     assert_eq!(fs::read(log_path(&kept)).unwrap(), log);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_journal_that_cannot_be_read_is_not_taken_for_none() {
+    let folder = TestFolder::new();
+    let config = DatabaseConfig {
+        enable_wal: false,
+        ..folder.config()
+    };
+    drop(DatabaseManager::open(config.clone()).unwrap());
+    let journal = beside(&config.path, "-journal");
+    std::os::unix::fs::symlink(&journal, &journal).unwrap();
+    let before = fs::read(&config.path).unwrap();
+    let error = repair(&config, RepairOptions::default(), &|_, _| (), &|| false).unwrap_err();
+    assert_eq!(error.code(), "DB_FILE_ACCESS");
+    assert!(error.to_string().contains("-journal"), "{error}");
+    assert_eq!(fs::read(&config.path).unwrap(), before);
+}
+
 #[test]
 fn a_transaction_that_a_journal_undoes_is_no_part_of_it() {
     let folder = TestFolder::new();

@@ -10,6 +10,7 @@
 use super::image::Image;
 use super::raw_file::{Part, RawFile, beside, log_path};
 use crate::error::{Error, Result};
+use crate::retrying_fs;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -37,15 +38,9 @@ impl NewFile {
     pub(super) fn create(database: &Path) -> Result<Self> {
         let path = beside(database, NEW);
         for suffix in ["", "-journal"] {
-            let _ = fs::remove_file(beside(&path, suffix));
+            let _ = retrying_fs::remove_file(&beside(&path, suffix));
         }
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options
-            .open(&path)
-            .map_err(|source| access(&path, source))?;
+        retrying_fs::create_private(&path).map_err(|source| access(&path, source))?;
         Ok(Self { path })
     }
 
@@ -56,7 +51,7 @@ impl NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = retrying_fs::remove_file(&self.path);
     }
 }
 
@@ -169,7 +164,7 @@ pub(super) fn swap(
     }
     // The index of a log that is gone.
     remove(&beside(database, "-shm"))?;
-    fs::rename(new.path(), database).map_err(|source| access(database, source))?;
+    retrying_fs::rename(new.path(), database).map_err(|source| access(database, source))?;
     sync_folder(database)?;
     Ok(kept)
 }
@@ -187,11 +182,7 @@ fn keep(file: &Path, kept: &Path, copy: impl FnOnce(&Path) -> std::io::Result<()
 
 /// Copies a locked file: opening it in any other way would drop its lock.
 fn copy(file: &RawFile, kept: &Path) -> std::io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut target = options.open(kept)?;
+    let mut target = retrying_fs::create_private(kept)?;
     let mut piece = vec![0; COPY_BYTES];
     let (mut at, length) = (0, file.length());
     while at < length {
@@ -235,18 +226,14 @@ pub(super) fn kept_log(database: &Path, kept: Option<&PathBuf>) -> Option<PathBu
 }
 
 fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
+    match retrying_fs::remove_file(path) {
         Err(source) if source.kind() != ErrorKind::NotFound => Err(access(path, source)),
         _ => Ok(()),
     }
 }
 
 fn sync(path: &Path) -> Result<()> {
-    fs::OpenOptions::new()
-        .write(true)
-        .open(path)
-        .and_then(|file| file.sync_all())
-        .map_err(|source| access(path, source))
+    retrying_fs::sync_file(path).map_err(|source| access(path, source))
 }
 
 #[cfg(unix)]

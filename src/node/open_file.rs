@@ -9,6 +9,7 @@ use crate::config::DatabaseConfig;
 use crate::connection;
 use crate::error::{Error, Result};
 use crate::private_file;
+use crate::retrying_fs;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -123,10 +124,10 @@ impl OpenFile {
             path: path.to_owned(),
             source,
         };
-        std::fs::rename(&log, &aside).map_err(|source| access(&log, source))?;
+        retrying_fs::rename(&log, &aside).map_err(|source| access(&log, source))?;
         // The log's index holds nothing of its own.
         let index = beside(&config.path, "-shm");
-        match std::fs::remove_file(&index) {
+        match retrying_fs::remove_file(&index) {
             Err(source) if source.kind() != ErrorKind::NotFound => Err(access(&index, source)),
             _ => Ok(()),
         }
@@ -170,7 +171,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Names a file that SQLite keeps beside the database.
 /// Names what stands beside the file itself, whatever name the file was opened by.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     private_file::beside(&connection::resolve(path), ending)

@@ -1,7 +1,6 @@
 //! Owns the ledger's methods that copy it as a whole: out to another file, and back in.
 
 use super::Ledger;
-use crate::error::Error;
 use crate::maintenance::{self, Control};
 use crate::node::error::{Failure, call};
 use crate::node::interruption::Interruption;
@@ -9,18 +8,18 @@ use crate::node::progress::Progress;
 use crate::node::record::Record;
 use crate::node::task::Job;
 use crate::node::value::Argument;
+use crate::private_file;
 use crate::record::{BackupReport, CopyProgress, RestoreProgress, RestoreReport};
 use napi::Env;
 use napi::bindgen_prelude::{AsyncTask, Unknown};
 use napi_derive::napi;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Reads a path, absolute from here on: the working directory may change before it is used.
 fn read_path(path: Unknown<'_>) -> Result<PathBuf, Failure> {
     let path = Argument::new("path", path).text()?;
-    std::path::absolute(&path)
-        .map_err(|_| Error::argument("path", "is an empty string; give the path of a file").into())
+    Ok(private_file::make_absolute(Path::new(&path))?)
 }
 
 #[napi]
