@@ -150,3 +150,60 @@ test('a call costs the same however many wait already', async (t) => {
   // In proportion it would be 8; a scan of the queue at each call would make it 64.
   assert.ok(many < few * 28, `${(many / few).toFixed(1)} times as long`);
 });
+
+/** Says which share of some time the loop was at work; waiting alone is to cost it hardly anything. */
+async function measureUtilization(ms) {
+  const before = performance.eventLoopUtilization();
+  await sleep(ms);
+  return performance.eventLoopUtilization(before).utilization;
+}
+
+test('the loop rests while calls wait for a lock or a transaction', async (t) => {
+  const file = path.join(makeFolder(t), 'a.db');
+  const db = await openLedger(t, { path: file });
+  const other = createConnection({ path: file });
+  t.after(() => other.close());
+  // Busy tests beside this one can only make the loop rest more.
+  const assertRests = async (what) => {
+    const utilization = await measureUtilization(300);
+    assert.ok(utilization < 0.5, `${what}: the loop was at work for ${(utilization * 100).toFixed(0)} %`);
+  };
+
+  other.run('BEGIN IMMEDIATE');
+  const behindLock = [db.setConfig('a', 1), db.transaction(() => db.setConfig('b', 2)), db.getConfig('a')];
+  await assertRests('behind a lock');
+  other.run('COMMIT');
+  assert.deepEqual(await Promise.all(behindLock), [undefined, undefined, 1]);
+
+  let end;
+  const held = new Promise((resolve) => {
+    end = resolve;
+  });
+  const transaction = db.transaction(() => held);
+  const behindTransaction = [db.setConfig('a', 3), db.getConfig('a')];
+  await assertRests('behind a transaction');
+  end();
+  await transaction;
+  assert.deepEqual(await Promise.all(behindTransaction), [undefined, 3]);
+});
+
+test('in memory, reads that wait for a transaction let the loop rest, and run behind it', async (t) => {
+  const db = await openLedger(t, { path: ':memory:' });
+  let end;
+  const held = new Promise((resolve) => {
+    end = resolve;
+  });
+  let transaction;
+  await new Promise((begun) => {
+    transaction = db.transaction(() => {
+      begun();
+      return held;
+    });
+  });
+  const reads = [db.getConfig('a'), db.getConfig('b')];
+  const utilization = await measureUtilization(300);
+  assert.ok(utilization < 0.5, `the loop was at work for ${(utilization * 100).toFixed(0)} %`);
+  end();
+  await transaction;
+  assert.deepEqual(await Promise.all(reads), [undefined, undefined]);
+});

@@ -28,6 +28,12 @@ class CallQueue {
     return this.#waiting.some((entry) => entry.kind !== 'read');
   }
 
+  /** Whether a read waits before every write: it may pass what waits for the writing side. */
+  get hasFreeRead() {
+    const first = this.#waiting.find((entry) => entry.kind === 'read' || isWrite(entry));
+    return first?.kind === 'read';
+  }
+
   /** @param {Entry} entry */
   push(entry) {
     if (isWrite(entry)) this.#pendingWrites += 1;

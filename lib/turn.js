@@ -314,7 +314,8 @@ class Turn {
   #drain() {
     this.#isDrainPlanned = false;
     if (!this.#hasHandles) return;
-    if (this.#queue.length > 0 && !this.#loopTurn.hasTime()) return;
+    // No turn begins for what cannot run before the writing side is free: the loop would never rest.
+    if (this.#queue.length > 0 && (this.#isStuck || !this.#loopTurn.hasTime())) return;
     const queue = this.#queue.take();
     // Reads pass what waits for the writing side, but no write that was made before them.
     let isBehindWrite = this.#active?.kind === 'job';
@@ -360,6 +361,13 @@ class Turn {
     return this.#state === 'open' || this.#state === 'closing';
   }
 
+  /** Whether nothing that waits can run before the writing side is free. */
+  get #isStuck() {
+    if (!this.#active && !this.#isHeld) return false;
+    if (this.#active?.kind === 'job' || (this.#transaction && !this.#reader)) return true;
+    return !this.#queue.hasFreeRead;
+  }
+
   /** Says whether the connection is open and nothing has its writing side. */
   #isFree() {
     return this.#state === 'open' && !this.#active && !this.#isHeld;
@@ -378,10 +386,8 @@ class Turn {
   /**
    * Reads for a call that was queued; tries again a little later while a lock is in the way.
    *
-   * @param {Entry} entry
-   * @param {number} since from when the timeout counts
-   * @param {number} attempts
-   * @returns {boolean} false when it must wait in the queue: there is no handle for it now
+   * @type {(entry: Entry, since: number, attempts: number) => boolean} since when the timeout counts; false
+   *   when it must wait in the queue: there is no handle for it now
    */
   #startRead(entry, since, attempts) {
     const ledger = this.#readHandle();
@@ -418,8 +424,7 @@ class Turn {
   /**
    * Lets reads go before a transaction that they need not wait for.
    *
-   * @param {Entry[]} queue those that ran are taken out
-   * @param {number} index
+   * @type {(queue: Entry[], index: number) => void} those that ran are taken out
    */
   #readAhead(queue, index) {
     for (let next = index; next < queue.length && !isWrite(queue[next]) && this.#loopTurn.hasTime(); ) {
@@ -490,9 +495,7 @@ class Turn {
   /**
    * Resolves calls whose commit is done, or, with `synchronous: 'FULL'`, when the disk has it.
    *
-   * @param {Entry[]} entries
-   * @param {unknown[]} values
-   * @param {Ledger} writer
+   * @type {(entries: Entry[], values: unknown[], writer: Ledger) => void}
    */
   #settle(entries, values, writer) {
     for (const entry of entries) this.#queue.end(entry);
@@ -529,8 +532,7 @@ class Turn {
   /**
    * Keeps the writing side until `ready`, if it must; a failure is the waiting call's.
    *
-   * @param {Promise<unknown> | undefined} ready
-   * @param {Entry} [entry]
+   * @type {(ready: Promise<unknown> | undefined, entry?: Entry) => boolean}
    */
   #hold(ready, entry) {
     if (!ready) return false;
@@ -553,8 +555,7 @@ class Turn {
   /**
    * Lets a job have the writing side until its promise settles.
    *
-   * @param {Entry} entry
-   * @param {Promise<unknown>} work
+   * @type {(entry: Entry, work: Promise<unknown>) => void}
    */
   #startJob(entry, work) {
     this.#active = entry;
@@ -578,8 +579,7 @@ class Turn {
   /**
    * Lets a transaction have the writing side until it ends.
    *
-   * @param {Entry} entry
-   * @param {Ledger} writer
+   * @type {(entry: Entry, writer: Ledger) => void}
    */
   #openTransaction(entry, writer) {
     const transaction = new TransactionTurn(writer, this.#config.timeout, this.#loopTurn.number, {

@@ -1,33 +1,15 @@
 //! Locks that are kept between reads, and the version that the layer is for.
 
 use super::*;
-use crate::config::DatabaseConfig;
 use crate::connection::{Role, open as open_connection};
-use std::path::PathBuf;
+use crate::test_folder::TestFolder;
 use std::time::Duration;
 
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("vfs-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    /// Opens a handle that waits for no lock.
-    fn open(&self) -> Connection {
-        let config = DatabaseConfig::new(self.0.join("a.db"));
-        let connection = open_connection(&config, Role::Blocking).unwrap();
-        connection.busy_timeout(Duration::ZERO).unwrap();
-        connection
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// Opens a handle that waits for no lock.
+fn open_one(folder: &TestFolder) -> Connection {
+    let connection = open_connection(&folder.config(), Role::Blocking).unwrap();
+    connection.busy_timeout(Duration::ZERO).unwrap();
+    connection
 }
 
 fn count(connection: &Connection) -> i64 {
@@ -46,8 +28,8 @@ fn empty_log(connection: &Connection) -> bool {
     busy == 0
 }
 
-fn open_pair(folder: &Folder) -> (Connection, Connection) {
-    let (reader, other) = (folder.open(), folder.open());
+fn open_pair(folder: &TestFolder) -> (Connection, Connection) {
+    let (reader, other) = (open_one(folder), open_one(folder));
     other.execute_batch("CREATE TABLE t (a)").unwrap();
     insert(&other);
     (reader, other)
@@ -61,7 +43,7 @@ fn a_new_version_of_sqlite_is_read_before_it_is_trusted() {
 
 #[test]
 fn a_read_lock_is_kept_until_it_is_said_to_go() {
-    let folder = Folder::new("kept");
+    let folder = TestFolder::new();
     let (reader, other) = open_pair(&folder);
     keep_read_lock(&reader, true);
     assert_eq!(count(&reader), 1);
@@ -74,7 +56,7 @@ fn a_read_lock_is_kept_until_it_is_said_to_go() {
 
 #[test]
 fn each_read_by_a_kept_lock_sees_what_is_committed() {
-    let folder = Folder::new("fresh");
+    let folder = TestFolder::new();
     let (reader, other) = open_pair(&folder);
     keep_read_lock(&reader, true);
     for rows in 1..200 {
@@ -92,7 +74,7 @@ fn each_read_by_a_kept_lock_sees_what_is_committed() {
 
 #[test]
 fn a_handle_with_a_kept_lock_writes_and_empties_the_log() {
-    let folder = Folder::new("own");
+    let folder = TestFolder::new();
     let (writer, other) = open_pair(&folder);
     keep_read_lock(&writer, true);
     for rows in 1..50 {
@@ -109,7 +91,7 @@ fn a_handle_with_a_kept_lock_writes_and_empties_the_log() {
 
 #[test]
 fn a_kept_lock_goes_with_its_handle() {
-    let folder = Folder::new("closed");
+    let folder = TestFolder::new();
     let (reader, other) = open_pair(&folder);
     keep_read_lock(&reader, true);
     assert_eq!(count(&reader), 1);
