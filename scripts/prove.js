@@ -70,9 +70,10 @@ const CAMPAIGNS = {
     share: 200,
   },
   fuzz: {
-    what: 'pages, logs and options are mutated: no parser panics, takes over a second or much memory, or gives an answer that cannot be',
-    count: 4_000_000,
+    what: 'pages, logs, journals, options, packed values and rows are mutated: no parser panics, takes over a second or much memory, or gives an answer that cannot be',
+    count: 8_000_000,
     share: 50_000,
+    control: 20_000,
   },
   kill: {
     what: 'a writer is killed at any moment: no acknowledged row is lost, counters equal rows',
@@ -204,7 +205,7 @@ for (const name of names) {
   }
   if (!values.share) writeFileSync(path.join(STATE, `${name}.json`), JSON.stringify(result, null, 1));
 }
-if (!values.share) writeFileSync(REPORT, describeAll());
+if (!values.share) writeFileSync(REPORT, describeAll(readFileSync(REPORT, 'utf8')));
 for (const failure of failures) console.error(failure);
 process.exitCode = failures.length > 0 ? 1 : 0;
 
@@ -284,11 +285,18 @@ function describeFigures({ figures, peer, count, faults }) {
   return `| figure | ours | ${PEER} |\n|---|---|---|\n${rows.join('\n')}\n`;
 }
 
-/** @returns {string} the report, of whatever is proven */
-function describeAll() {
+/**
+ * @param {string} before the report so far: what was proven in another checkout is kept
+ * @returns {string} the report, of whatever is proven
+ */
+function describeAll(before) {
+  const known = before.split(/^(?=## )/m);
   const parts = Object.entries(CAMPAIGNS).map(([name, campaign]) => {
     const result = read(name);
-    if (!result) return `## ${name}\n\n${campaign.what}.\n\nNot run.\n`;
+    if (!result) {
+      const section = known.find((part) => part.startsWith(`## ${name}\n`));
+      return section ? `${section.trimEnd()}\n` : `## ${name}\n\n${campaign.what}.\n\nNot run.\n`;
+    }
     const partial = result.count < campaign.count ? ` Partial: ${campaign.count} must be shown.` : '';
     const control = result.control ? `\nNegative control, caught at: ${result.control}\n` : '';
     return [
