@@ -4,8 +4,10 @@
 
 const assert = require('node:assert/strict');
 const path = require('node:path');
+const { performance } = require('node:perf_hooks');
 const test = require('node:test');
 const { createConnection, DatabaseManager } = require('../index.js');
+const native = require('../lib/native.js');
 const { holdTransaction, sleep } = require('./support/hold.js');
 const { makeFolder, newError, newFileHash, newSession, openLedger, stateOf } = require('./support/ledger.js');
 
@@ -166,6 +168,38 @@ test('writes go on beside a long list', async (t) => {
   while ((await stateOf(list)) === 'pending') await db.setConfig('key', ++written);
   assert.ok(written > 0);
   assert.deepEqual(hashesOf(await list), expectedHashes(files, 'chat'));
+});
+
+test('a long list is built in slices, between which the loop goes on', async (t) => {
+  const db = await openLedger(t);
+  await db.addFileHashes(makeFiles(COUNT));
+  let turns = 0;
+  const count = () => {
+    turns += 1;
+    ticking = setImmediate(count);
+  };
+  let ticking = setImmediate(count);
+  t.after(() => clearImmediate(ticking));
+  const seen = new Set();
+  const { readList } = native.Ledger.prototype;
+  t.mock.method(native.Ledger.prototype, 'readList', async function read(...args) {
+    const packed = await readList.apply(this, args);
+    return {
+      take: () => {
+        seen.add(turns);
+        return packed.take();
+      },
+    };
+  });
+  // Each look at the clock is 4 ms later: every chunk fills its turn.
+  let now = 0;
+  t.mock.method(performance, 'now', () => {
+    now += 4;
+    return now;
+  });
+  const listed = await db.findFileHashes('chat');
+  assert.ok(listed.length > 1000);
+  assert.ok(seen.size > 3, `${seen.size} turns`);
 });
 
 test('options are read when the call is made', async (t) => {

@@ -5,9 +5,11 @@
 const assert = require('node:assert/strict');
 const { getEventListeners } = require('node:events');
 const path = require('node:path');
+const { performance } = require('node:perf_hooks');
 const test = require('node:test');
 const { DatabaseError, DatabaseManager } = require('../index.js');
 const { checkSignal } = require('../lib/call_options.js');
+const native = require('../lib/native.js');
 const { CALLS, dump, openKnown } = require('./support/calls.js');
 const { holdLock, holdTransaction, sleep } = require('./support/hold.js');
 const { makeFolder, newFileHash, openLedger, stateOf } = require('./support/ledger.js');
@@ -177,6 +179,34 @@ test('work on another thread is stopped half-way', async (t) => {
   assert.equal(listenersOf(signal), 0);
 });
 
+test('a signal reaches all work on another thread', async (t) => {
+  const db = await openLedger(t);
+  const file = path.join(makeFolder(t), 'a.backup');
+  for (const [name, call] of [
+    ['vacuum', (options) => db.vacuum(options)],
+    ['analyze', (options) => db.analyze(options)],
+    ['backup', (options) => db.backup(file, options)],
+    ['restore', (options) => db.restore(file, options)],
+  ]) {
+    let isAsked;
+    const asked = new Promise((resolve) => {
+      isAsked = resolve;
+    });
+    const request = t.mock.method(native.Interruption.prototype, 'request', isAsked);
+    const work = t.mock.method(native.Ledger.prototype, name, async () => {
+      await asked;
+      throw new DatabaseError('made up', { code: 'SQLITE_INTERRUPT', operation: name, errno: 9 });
+    });
+    const controller = new AbortController();
+    const outcome = call({ signal: controller.signal });
+    while (work.mock.callCount() === 0) await sleep(1);
+    controller.abort(REASON);
+    await assertAborted(Promise.race([outcome, sleep(5000)]), name);
+    request.mock.restore();
+    work.mock.restore();
+  }
+});
+
 test('work is stopped in its first moment, too', async (t) => {
   const db = await openLedger(t);
   await db.addFileHashes(Array.from({ length: 10_000 }, (_, n) => newFileHash(`h${n}`)));
@@ -341,6 +371,17 @@ test('inside a transaction a call behind a nested one leaves the queue, too', as
     for (const [name, call] of calls) await assertAborted(call, name);
   });
   assert.equal((await db.getStats()).totalFiles, 1);
+});
+
+test('a lookup of many hashes is ended between two of its pieces, in one turn of the loop too', async (t) => {
+  const db = await openLedger(t);
+  // Time stands still: the turn has room for all pieces.
+  t.mock.method(performance, 'now', () => 1);
+  const controller = new AbortController();
+  const hashes = Array.from({ length: 20_000 }, (_, n) => `h${n}`);
+  const lookup = db.findUploaded(hashes, { signal: controller.signal });
+  controller.abort(REASON);
+  await assertAborted(lookup, 'findUploaded');
 });
 
 test('what is no signal is refused by name', async (t) => {

@@ -247,6 +247,37 @@ test('reads pass a flush that runs; a vacuum is waited for', async (t) => {
   assert.deepEqual(order, ['vacuum', 'read', 'write']);
 });
 
+test('one sync serves all flushes of the moment', async (t) => {
+  const { db } = await openWatched(t);
+  await db.setConfig('key', 1);
+  const flush = t.mock.method(native.Ledger.prototype, 'flush');
+  await Promise.all(Array.from({ length: 50 }, () => db.flush()));
+  assert.equal(flush.mock.callCount(), 1);
+  const begun = db.flush();
+  await Promise.resolve();
+  // One that runs already need not know of this write.
+  await Promise.all([begun, db.setConfig('key', 2), ...Array.from({ length: 50 }, () => db.flush())]);
+  assert.ok(flush.mock.callCount() <= 3, `${flush.mock.callCount()} syncs`);
+  flush.mock.mockImplementation(async () => {
+    throw new DatabaseError('made up', { code: 'SQLITE_IOERR_FSYNC', operation: 'flush' });
+  });
+  const failing = await Promise.allSettled([db.flush(), db.flush()]);
+  assert.deepEqual(
+    failing.map(({ reason }) => reason?.code),
+    ['SQLITE_IOERR_FSYNC', 'SQLITE_IOERR_FSYNC'],
+  );
+});
+
+test('every 4 MB the log is moved into the file, beside the writers', async (t) => {
+  const { db, file } = await openWatched(t);
+  const checkpoint = t.mock.method(native.Ledger.prototype, 'checkpoint');
+  for (let n = 0; n < 60; n += 1) await db.addFileHash(newWideFile(`h${n}`, 100_000));
+  const until = Date.now() + 10_000;
+  while (statSync(file).size < 3 * MB && Date.now() < until) await sleep(5);
+  assert.ok(statSync(file).size >= 3 * MB, `${statSync(file).size} bytes are in the file`);
+  assert.equal(checkpoint.mock.callCount(), 0, 'none that writers wait for');
+});
+
 test('a call that left the queue while the log was made ready is not counted twice', async (t) => {
   const { db } = await openWatched(t);
   const controller = new AbortController();

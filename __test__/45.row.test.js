@@ -6,7 +6,7 @@ const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
 const test = require('node:test');
 const { createConnection } = require('../index.js');
-const { makeRandom } = require('./support/ledger.js');
+const { makeRandom, newError, newFileHash, newSession, openLedger } = require('./support/ledger.js');
 
 /** More rows than it takes for a shape's builder to be compiled. */
 const MANY = 200;
@@ -215,6 +215,92 @@ test('random rows come back as they went in', (t) => {
     const driver = connection.getDatabase().prepare('SELECT * FROM t ORDER BY rowid');
     assert.deepEqual(driver.raw().all(), rows.map(Object.values), `seed ${seed}, round ${round}`);
   }
+});
+
+test('random records come back as they went in, one by one, in lists and in pages', async (t) => {
+  const seed = Date.now() >>> 0;
+  t.diagnostic(`seed ${seed}`);
+  const random = makeRandom(seed);
+  const below = (limit) => Math.floor(random() * limit);
+  const letters = [...'ab\u0000Gö€語🎉'];
+  const makeText = () => {
+    const length = below(random() < 0.02 ? 9000 : 20);
+    return Array.from({ length }, () => letters[below(letters.length)]).join('');
+  };
+  const sample = Array.from({ length: 4 }, makeText);
+  // Often that of the row above, which is then not packed again.
+  const text = () => (random() < 0.6 ? sample[below(sample.length)] : makeText());
+  const maybe = () => (random() < 0.5 ? undefined : text());
+  const counter = () => below(2 ** below(54));
+  const without = (record) => Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
+  const collect = async (iterator) => {
+    const records = [];
+    for await (const record of iterator) records.push(record);
+    return records;
+  };
+  const db = await openLedger(t);
+  const count = 1200;
+  const told = `seed ${seed}`;
+
+  const files = Array.from({ length: count }, (_, index) =>
+    newFileHash(`${index}${text()}`, {
+      file_path: text(),
+      file_name: text(),
+      file_size: counter(),
+      mime_type: text(),
+      upload_service: random() < 0.5 ? 'photos' : 'drive',
+      upload_id: maybe(),
+      chat_id: 'c',
+    }),
+  );
+  for (const { status, reason } of await db.addFileHashes(files)) assert.equal(status, 'fulfilled', reason?.message);
+  const expected = files.map(without);
+  assert.deepEqual(await db.findFileHashes('c'), expected, told);
+  assert.deepEqual(await collect(db.iterateFileHashes()), expected, told);
+  const some = expected.slice(-50);
+  assert.deepEqual(await Promise.all(some.map(({ hash }) => db.getFileHash(hash))), some, told);
+
+  const sessions = Array.from({ length: 300 }, (_, index) =>
+    newSession({
+      id: `${index}${text()}`,
+      chat_id: text(),
+      chat_name: text(),
+      total_files: counter(),
+      processed_files: counter(),
+      success_count: counter(),
+      error_count: counter(),
+      duplicate_count: counter(),
+      status: random() < 0.5 ? 'running' : 'completed',
+      last_processed_file: maybe(),
+    }),
+  );
+  await Promise.all(sessions.map((session) => db.createSession(session)));
+  const bare = ({ created_at, ...session }) => {
+    assert.match(created_at, /^\d{4}-.*Z$/);
+    return session;
+  };
+  for (const listed of [await db.listSessions(), await collect(db.iterateSessions())]) {
+    assert.deepEqual(listed.map(bare), sessions.toReversed().map(without), told);
+  }
+
+  const { id } = sessions[0];
+  const errors = Array.from({ length: count }, () =>
+    newError(id, { file_path: text(), error_type: text(), error_message: text(), retry_count: counter() }),
+  );
+  const outcomes = await db.logErrors(errors);
+  const logged = errors.map((error, index) => ({ id: outcomes[index].value, ...error }));
+  for (const listed of [await db.getErrors(id), await collect(db.iterateErrors({ session_id: id }))]) {
+    assert.deepEqual(
+      listed.map(({ timestamp, ...error }) => error),
+      logged,
+      told,
+    );
+  }
+
+  const settings = new Map(Array.from({ length: 100 }, (_, index) => [`${index}${text()}`, [text(), counter()]]));
+  await Promise.all([...settings].map(([key, value]) => db.setConfig(key, value)));
+  const listed = new Map((await db.listConfig()).map(({ key, value }) => [key, JSON.parse(value)]));
+  assert.deepEqual(listed, settings, told);
 });
 
 test('a kept value does not keep a large result', { skip: process.env.NODE_V8_COVERAGE !== undefined }, () => {

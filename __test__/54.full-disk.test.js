@@ -11,8 +11,9 @@ const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
-const { DatabaseManager, createConnection } = require('../index.js');
-const { makeFolder, newError, newFileHash, newSession } = require('./support/ledger.js');
+const { DatabaseError, DatabaseManager, createConnection } = require('../index.js');
+const native = require('../lib/native.js');
+const { makeFolder, newError, newFileHash, newSession, openLedger } = require('./support/ledger.js');
 
 const SCENE = path.join(__dirname, 'support', 'full-disk.js');
 
@@ -168,4 +169,24 @@ test('on a small disk, and after there is space again', async (t) => {
     t.diagnostic(`no tmpfs here (${mounted.error?.code ?? mounted.stderr.trim()}): a limit stands for the disk`);
     assertScene(playUnderLimit(folder, 5120), folder, LIMITED);
   }
+});
+
+test('each kind of deletion is tried again once there is room, and nothing else is', async (t) => {
+  const db = await openLedger(t);
+  const session = await db.createSession(newSession());
+  const checkpoint = t.mock.method(native.Ledger.prototype, 'checkpoint');
+  const failOnce = (name) => {
+    const full = new DatabaseError('made up', { code: 'SQLITE_FULL', operation: name, errno: 13 });
+    t.mock.method(native.Ledger.prototype, name).mock.mockImplementationOnce(() => {
+      throw full;
+    });
+  };
+  for (const name of ['deleteFileHash', 'clearErrors', 'deleteConfig', 'deleteSession']) {
+    failOnce(name);
+    checkpoint.mock.resetCalls();
+    await db[name](session);
+    assert.equal(checkpoint.mock.callCount(), 1, name);
+  }
+  failOnce('setConfig');
+  await assert.rejects(db.setConfig('key', 1), { code: 'SQLITE_FULL' });
 });

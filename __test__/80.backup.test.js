@@ -9,6 +9,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 const { once } = require('node:events');
 const { DatabaseManager } = require('../index.js');
+const { holdLock, sleep } = require('./support/hold.js');
 const { code, damageFile, makeFolder, newError, newFileHash, newSession, openLedger } = require('./support/ledger.js');
 
 const IS_WINDOWS = process.platform === 'win32';
@@ -57,6 +58,27 @@ for (const enableWAL of [true, false]) {
     assert.deepEqual(found, [2000, 1, 1]);
   });
 }
+
+test('a backup waits for the writes that were called before it, awaited or not', async (t) => {
+  const db = await openLedger(t);
+  const folder = makeFolder(t);
+  const file = path.join(folder, 'held.db');
+  const held = await openLedger(t, { path: file });
+  for (const [ledger, lock] of [
+    [db, undefined],
+    [held, holdLock(t, file)],
+  ]) {
+    const target = path.join(folder, `${lock ? 'held' : 'free'}.backup`);
+    ledger.addFileHash(newFileHash('before'));
+    const backup = ledger.backup(target);
+    if (lock) {
+      await sleep(200);
+      lock.release();
+    }
+    await backup;
+    assert.equal(await inside(target, (copy) => copy.isFileUploaded('before')), true);
+  }
+});
 
 test('a database in memory is backed up too', async (t) => {
   const db = await openLedger(t, { path: ':memory:' });

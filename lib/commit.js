@@ -121,6 +121,20 @@ function settleSlice(entries, values, synced) {
 }
 
 /**
+ * Lets upkeep that was asked for together be served by the first one's work: nothing was written between.
+ *
+ * @param {Entry[]} queue
+ * @param {number} start
+ * @param {Promise<unknown>} work
+ * @returns {number} how many calls it serves
+ */
+function joinUpkeep(queue, start, work) {
+  let end = start;
+  for (; queue[end]?.kind === 'upkeep'; end += 1) work.then(queue[end].resolve, queue[end].reject);
+  return end - start;
+}
+
+/**
  * Commits the open transaction, or rolls it back; without a log, readers of other processes can be
  * in the way for a while.
  *
@@ -143,4 +157,4 @@ async function commitTransaction(writer, timeoutMs) {
   }
 }
 
-module.exports = { commitTransaction, runSlice, runSteps, settleSlice };
+module.exports = { commitTransaction, joinUpkeep, runSlice, runSteps, settleSlice };

@@ -5,7 +5,7 @@ const { types } = require('node:util');
 
 /**
  * Owns packing many values for one crossing into the addon: all texts as one string, and Int32
- * codes that say where each text ends or what else a value is. `src/node/packed_value.rs` says
+ * codes that say where each text ends or what else a value is. `src/packed_value.rs` says
  * which codes there are and reads them; whether a value is right is for Rust to say.
  *
  * @typedef {[text: string, codes: Int32Array, blobs: Uint8Array | undefined]} PackedValues

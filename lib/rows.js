@@ -2,7 +2,7 @@
 'use strict';
 
 /**
- * Owns making row objects of what the addon packs: `src/node/row_codec.rs` says how.
+ * Owns making row objects of what the addon packs: `src/packed_row.rs` says how.
  *
  * A builder knows one shape of rows. It takes a chunk, cuts the string, and adds an object to a
  * list for each row: a literal, so that V8 gives all rows of a statement one hidden class.

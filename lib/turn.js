@@ -4,7 +4,7 @@
 const { performance } = require('node:perf_hooks');
 const { Background } = require('./background.js');
 const { CallQueue } = require('./call_queue.js');
-const { runSlice, runSteps, settleSlice } = require('./commit.js');
+const { joinUpkeep, runSlice, runSteps, settleSlice } = require('./commit.js');
 const { fitsSlice, isWrite, watchSignal } = require('./entry.js');
 const { aborted, behindTransaction, isIoFailure, isLocked, locked, notConnected } = require('./error.js');
 const { LockWait, pauseAfter } = require('./lock_wait.js');
@@ -461,7 +461,10 @@ class Turn {
       this.#lockWait.end();
       if (entry.kind === 'transaction') this.#openTransaction(entry, writer);
       else if (entry.kind === 'write') this.#settle([entry], [value], writer);
-      else this.#startJob(entry, value);
+      else {
+        this.#startJob(entry, value);
+        if (entry.kind === 'upkeep') return 1 + joinUpkeep(queue, index + 1, value);
+      }
     } catch (error) {
       return this.#refuse(entry, error);
     }

@@ -10,12 +10,12 @@
 //   npm run prove -- --share             the share that the gate runs: nothing is written, no peer
 //   npm run prove -- --seed 7 --percent 10
 
-const { execFileSync, spawnSync } = require('node:child_process');
-const { mkdirSync, readFileSync, writeFileSync } = require('node:fs');
+const { spawnSync } = require('node:child_process');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 const peers = require('../benchmark/peer.js');
 const { ROOT, build, install, run } = require('./prepare.js');
+const { keepResult, readCommit, readResult, writeReport } = require('./proof_report.js');
 
 /**
  * @typedef {object} Campaign
@@ -27,14 +27,8 @@ const { ROOT, build, install, run } = require('./prepare.js');
  *   without it, one of the Rust program `examples/proof`
  * @property {number} [peer] as many as are played with better-sqlite3 too, for comparison
  *
- * @typedef {object} Outcome
- * @property {number} count
- * @property {number} faults
- * @property {number} seconds
- * @property {Record<string, unknown>} figures
- *
- * @typedef {Outcome & { commit: string, seed: number, control?: string, peer?: Outcome }} Result `control`
- *   is what the negative control was caught at
+ * @typedef {import('./proof_report.js').Outcome} Outcome
+ * @typedef {import('./proof_report.js').Result} Result
  */
 
 /** @type {Record<string, Campaign>} */
@@ -70,9 +64,10 @@ const CAMPAIGNS = {
     share: 200,
   },
   fuzz: {
-    what: 'pages, logs and options are mutated: no parser panics, takes over a second or much memory, or gives an answer that cannot be',
-    count: 4_000_000,
+    what: 'pages, logs, journals, options, packed values and rows are mutated: no parser panics, takes over a second or much memory, or gives an answer that cannot be',
+    count: 8_000_000,
     share: 50_000,
+    control: 20_000,
   },
   kill: {
     what: 'a writer is killed at any moment: no acknowledged row is lost, counters equal rows',
@@ -147,9 +142,6 @@ const CAMPAIGNS = {
   },
 };
 
-const STATE = path.join(ROOT, '.proof');
-const REPORT = path.join(ROOT, 'docs', 'proofs.md');
-
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
@@ -171,21 +163,20 @@ if (names.length === 0 || !Number.isSafeInteger(seed) || !(percent > 0 && percen
   process.exit(2);
 }
 
-const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim();
+const commit = readCommit();
 install();
 if (names.some((name) => !CAMPAIGNS[name].script)) {
   run('cargo', ['build', '--quiet', '--release', '--no-default-features', '--example', 'proof']);
 }
 if (names.some((name) => CAMPAIGNS[name].script)) build();
 if (!values.share && names.some((name) => CAMPAIGNS[name].peer)) peers.bring();
-mkdirSync(STATE, { recursive: true });
 
 const failures = [];
 for (const name of names) {
   const campaign = CAMPAIGNS[name];
   const count = values.share ? campaign.share : Math.ceil((campaign.count * percent) / 100);
   if (count === 0) continue;
-  const known = read(name);
+  const known = readResult(name);
   if (!values.share && known?.commit === commit && known.seed === seed && known.count >= count) {
     console.log(`${name}: proven already, ${known.count} with seed ${known.seed}`);
     continue;
@@ -199,26 +190,14 @@ for (const name of names) {
   if (passed) failures.push(`${name}: its negative control passed`);
   else result.control = told;
   if (campaign.peer && !values.share) {
-    result.peer = play(name, Math.min(count, campaign.peer), '--peer', PEER);
+    result.peer = { name: PEER, ...play(name, Math.min(count, campaign.peer), '--peer', PEER) };
     console.log(`${name}, ${PEER}: ${result.peer.count}, ${result.peer.faults} faults, ${result.peer.seconds} s`);
   }
-  if (!values.share) writeFileSync(path.join(STATE, `${name}.json`), JSON.stringify(result, null, 1));
+  if (!values.share) keepResult(name, result);
 }
-if (!values.share) writeFileSync(REPORT, describeAll());
+if (!values.share) writeReport(CAMPAIGNS);
 for (const failure of failures) console.error(failure);
 process.exitCode = failures.length > 0 ? 1 : 0;
-
-/**
- * @param {string} name
- * @returns {Result | undefined}
- */
-function read(name) {
-  try {
-    return JSON.parse(readFileSync(path.join(STATE, `${name}.json`), 'utf8'));
-  } catch {
-    return undefined;
-  }
-}
 
 /**
  * @param {string} name
@@ -265,40 +244,4 @@ function playControl(name, count) {
   const told = stderr.split('\n').find((line) => line.startsWith(start));
   const isCaught = CAMPAIGNS[name].script ? JSON.parse(stdout.trim().split('\n').pop() || '{}').faults > 0 : told;
   return { passed: status !== 0 || !isCaught, told: told?.slice(start.length).slice(0, 160) ?? '' };
-}
-
-/**
- * Our figures, and beside them the peer's where there are any.
- *
- * @param {Result} result
- */
-function describeFigures({ figures, peer, count, faults }) {
-  const names = [...new Set([...Object.keys(figures), ...Object.keys(peer?.figures ?? {})])];
-  if (names.length === 0) return '';
-  if (!peer) {
-    const rows = names.map((name) => `| ${name} | ${figures[name]} |`);
-    return `| figure | |\n|---|---|\n${rows.join('\n')}\n`;
-  }
-  const rows = names.map((name) => `| ${name} | ${figures[name] ?? ''} | ${peer.figures[name] ?? ''} |`);
-  rows.unshift(`| cases | ${count} | ${peer.count} |`, `| faults | ${faults} | ${peer.faults} |`);
-  return `| figure | ours | ${PEER} |\n|---|---|---|\n${rows.join('\n')}\n`;
-}
-
-/** @returns {string} the report, of whatever is proven */
-function describeAll() {
-  const parts = Object.entries(CAMPAIGNS).map(([name, campaign]) => {
-    const result = read(name);
-    if (!result) return `## ${name}\n\n${campaign.what}.\n\nNot run.\n`;
-    const partial = result.count < campaign.count ? ` Partial: ${campaign.count} must be shown.` : '';
-    const control = result.control ? `\nNegative control, caught at: ${result.control}\n` : '';
-    return [
-      `## ${name}\n\n${campaign.what}.\n`,
-      `${result.count} cases, **${result.faults} faults**; commit ${result.commit}, seed ${result.seed}, ${result.seconds} s.${partial}`,
-      control,
-      describeFigures(result),
-    ].join('\n');
-  });
-  const head =
-    '# Proofs\n\nWritten by `npm run prove`. What each campaign does stands in [tests/proof](../tests/proof) and';
-  return `${head}\n[\\_\\_test\\_\\_/campaign](../__test__/campaign). \`_per_10000\` is a share in ten thousand.\n\n${parts.join('\n')}`;
 }

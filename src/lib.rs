@@ -29,7 +29,8 @@
 //! ```
 //!
 //! The floors, each of which may use only those below: `error`, `config`, `record`,
-//! `windows_path`, `page` and `timestamp`; `connection`, `kept_statement` and `transaction`; `migration`; `ledger` and `maintenance`;
+//! `windows_path`, `page`, `packed_row`, `packed_value` and `timestamp`; `connection`, `kept_statement` and
+//! `transaction`; `migration`; `ledger` and `maintenance`;
 //! `manager`; `node`.
 
 #![deny(unsafe_code)]
@@ -49,6 +50,8 @@ mod manager;
 mod migration;
 #[cfg(feature = "node")]
 mod node;
+mod packed_row;
+mod packed_value;
 mod page;
 mod private_file;
 mod record;
@@ -68,10 +71,13 @@ pub use config::{
     DatabaseConfig, MAX_TIMEOUT_MS, MEMORY_PATH, MIN_TIMEOUT_MS, RawValue, Synchronous,
 };
 /// The pure parsers, for fuzzing and proofs from outside: `wal_reader::read_log` reads a log,
-/// `salvage::salvage` gives the rows of any pages to a sink. No stable interface.
+/// `journal_reader::read_journal` a rollback journal, `salvage::salvage` gives the rows of any pages to a
+/// sink; `PackedValues` came from JavaScript, what a `RowPacker` packs goes there. No stable interface.
 #[doc(hidden)]
 pub mod parsers {
-    pub use crate::maintenance::{salvage, wal_reader};
+    pub use crate::maintenance::{journal_reader, salvage, wal_reader};
+    pub use crate::packed_row::{CellProblem, PackedRows, RowPacker};
+    pub use crate::packed_value::{PackedValue, PackedValues, Values};
 }
 pub use error::{Error, Result};
 pub use maintenance::{

@@ -10,17 +10,17 @@ const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 
 /// What a journal holds.
 #[derive(Debug, Default)]
-pub(super) struct JournalContents {
+pub struct JournalContents {
     /// Where each page's old version begins in the journal.
-    pub(super) pages: HashMap<u32, u64>,
+    pub pages: HashMap<u32, u64>,
     /// How many pages the database had, when anything is to be rolled back.
-    pub(super) database_pages: Option<u32>,
+    pub database_pages: Option<u32>,
 }
 
 /// Reads a journal; `read` fills a buffer from an offset and says whether it could.
 ///
 /// It stops at the first record that does not verify, as SQLite does.
-pub(super) fn read_journal(
+pub fn read_journal(
     page_bytes: u32,
     mut read: impl FnMut(u64, &mut [u8]) -> bool,
 ) -> JournalContents {

@@ -8,7 +8,7 @@ mod integrity;
 mod integrity_rows;
 #[cfg(test)]
 mod integrity_tests;
-mod journal_reader;
+pub mod journal_reader;
 mod log_keeper;
 mod page_copy;
 mod raw_file;

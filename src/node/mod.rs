@@ -13,7 +13,7 @@ mod interruption;
 mod ledger;
 mod migration;
 mod open_file;
-mod packed_value;
+mod packed_field;
 mod parameter;
 mod prepared;
 mod progress;

@@ -6,8 +6,8 @@
 #![allow(unsafe_code)]
 
 use super::parameter::{Parameters, Value};
-use super::row_codec::{CellProblem, RowPacker};
 use crate::error::{Error, Result};
+use crate::packed_row::{CellProblem, RowPacker};
 use crate::wording::{is_name, without_texts};
 use rusqlite::{Connection, ffi};
 use std::ffi::{CStr, c_char, c_int};

@@ -8,11 +8,11 @@
 use super::connection::OpenHandle;
 use super::direct::{Call, Key};
 use super::function::Answer;
-use super::packed_value::{PackedValue, PackedValues};
 use super::parameter::Value;
 use super::statement::{gone, null, number, write_changes};
 use super::statement_cache::Entry;
 use crate::error::{Error, Result};
+use crate::packed_value::{PackedValue, PackedValues};
 use crate::record::MAX_SAFE_INTEGER;
 use crate::transaction;
 use rusqlite::Connection;

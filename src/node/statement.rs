@@ -11,10 +11,10 @@ use super::error::Failure;
 use super::function::Answer;
 use super::parameter::Parameters;
 use super::prepared::Prepared;
-use super::row_codec::{PackedRows, RowPacker};
 use super::statement_cache::{Entry, StatementCache};
 use super::value::check;
 use crate::error::{Error, Result};
+use crate::packed_row::{PackedRows, RowPacker};
 use crate::record::MAX_SAFE_INTEGER;
 use crate::transaction;
 use napi::bindgen_prelude::ToNapiValue;
@@ -24,19 +24,10 @@ use std::collections::VecDeque;
 use std::ptr;
 
 /// What a call needs, kept from one to the next.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub(super) struct Workspace {
     parameters: Parameters,
     packer: RowPacker,
-}
-
-impl Default for Workspace {
-    fn default() -> Self {
-        Self {
-            parameters: Parameters::default(),
-            packer: RowPacker::new(),
-        }
-    }
 }
 
 /// A run that lasts longer than a call: its statement, taken out of the cache, and what is bound.

@@ -24,6 +24,8 @@ mod corruption;
 mod damage;
 mod disk;
 mod fuzz;
+mod fuzz_control;
+mod fuzz_seed;
 mod io;
 mod memory;
 mod memory_vfs;
@@ -34,6 +36,7 @@ mod random;
 mod repair;
 mod report;
 mod target;
+mod target_packing;
 mod trial;
 mod workers;
 

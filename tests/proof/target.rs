@@ -1,9 +1,10 @@
 //! Owns what a fuzzer drives: each pure parser on any bytes, and what must hold of its answer.
 //!
 //! Both the campaign `fuzz` and the targets in `fuzz/` run these, so this may use the crate alone.
-//! The codec of rows is none of them: it makes JavaScript's values, and needs Node to link.
+//! What crosses to and from JavaScript is in `target_packing.rs`.
 
 use std::collections::HashSet;
+use whatsapp_uploader_database::parsers::journal_reader::read_journal;
 use whatsapp_uploader_database::parsers::salvage::{
     Hints, Pages, Roots, Sink, Source, Table, Value, salvage,
 };
@@ -117,12 +118,7 @@ pub fn log(input: &[u8]) {
         .get(usize::from(kind % 5))
         .and_then(|bytes| u32::try_from(*bytes).ok());
     let length = bytes.len() as u64;
-    let found = read_log(length, known, |at, buffer| {
-        let part = usize::try_from(at)
-            .ok()
-            .and_then(|at| bytes.get(at..at.checked_add(buffer.len())?));
-        part.inspect(|part| buffer.copy_from_slice(part)).is_some()
-    });
+    let found = read_log(length, known, |at, buffer| read_at(bytes, at, buffer));
     let frame_bytes = FRAME_HEADER_BYTES + u64::from(found.page_bytes);
     let frames = length.saturating_sub(LOG_HEADER_BYTES) / frame_bytes;
     assert!(found.committed_frames + found.uncommitted_frames + found.lost_frames <= frames);
@@ -133,6 +129,31 @@ pub fn log(input: &[u8]) {
     for at in found.pages.values() {
         assert!(at + u64::from(found.page_bytes) <= length);
     }
+}
+
+/// Reads a rollback journal: one byte for the database's page size, then the journal's bytes.
+pub fn journal(input: &[u8]) {
+    let Some((kind, bytes)) = input.split_first() else {
+        return;
+    };
+    let page_bytes = PAGE_BYTES[usize::from(kind & 3)];
+    let found = read_journal(page_bytes as u32, |at, buffer| read_at(bytes, at, buffer));
+    assert!(found.pages.is_empty() || found.database_pages.is_some());
+    assert!(found.pages.len() <= bytes.len() / (page_bytes + 8));
+    for (page, at) in found.pages {
+        // A record is its page's number, the page, and a checksum.
+        let at = at as usize;
+        assert!(at + page_bytes + 4 <= bytes.len());
+        assert_eq!(bytes[at - 4..at], page.to_be_bytes());
+        assert_ne!(page, 0);
+    }
+}
+
+fn read_at(bytes: &[u8], at: u64, buffer: &mut [u8]) -> bool {
+    let part = usize::try_from(at)
+        .ok()
+        .and_then(|at| bytes.get(at..at.checked_add(buffer.len())?));
+    part.inspect(|part| buffer.copy_from_slice(part)).is_some()
 }
 
 const OPTIONS: [&str; 10] = [
@@ -150,9 +171,9 @@ const OPTIONS: [&str; 10] = [
 
 const TEXTS: [&str; 6] = ["", ":memory:", "NORMAL", "FULL", "phone", "\0"];
 
-/// Reads options: of each its name, its kind, and eight bytes or a text.
-pub fn config(mut input: &[u8]) {
-    let mut options: Vec<(String, RawValue)> = Vec::new();
+/// Takes options out of an input: of each its name, its kind, and eight bytes or a text.
+pub fn options_of(mut input: &[u8]) -> Vec<(String, RawValue)> {
+    let mut options = Vec::new();
     while let [name, kind, rest @ ..] = input {
         let (part, behind) = rest.split_at(rest.len().min(8));
         let text = || String::from_utf8_lossy(part).into_owned();
@@ -174,6 +195,12 @@ pub fn config(mut input: &[u8]) {
         options.push((name, value));
         input = behind;
     }
+    options
+}
+
+/// Reads options.
+pub fn config(input: &[u8]) {
+    let options = options_of(input);
     let named = options
         .iter()
         .map(|(name, value)| (name.as_str(), value.clone()));

@@ -5,15 +5,19 @@
  * Its own streams are looked at by the one that starts it.
  */
 
-const { rmSync, writeSync } = require('node:fs');
+const { mkdtempSync, rmSync, writeSync } = require('node:fs');
 const path = require('node:path');
 const { inspect } = require('node:util');
 const index = require('../../../index.js');
 const { makeRandom, newError, newFileHash, newSession } = require('../../support/ledger.js');
-const { makeScratch } = require('../scratch.js');
+const { FileFault } = require('../file-fault.js');
+const { failCheckpoints } = require('./checkpoint.js');
 const { RECIPES, VALUES } = require('./recipes.js');
 
 const { DatabaseError, DatabaseManager, createConnection } = index;
+
+const fault = process.env.FILE_FAULT_CONTROL ? FileFault.own() : undefined;
+const ALL = fault ? [...RECIPES, (scene, hear) => failCheckpoints(scene, hear, fault)] : RECIPES;
 
 /** A secret's mark: its own case's secret follows. */
 const makeSecret = (mark, random) => `${mark}${Math.floor(random() * 2 ** 40).toString(36)}`;
@@ -34,8 +38,8 @@ function textOf(value) {
   return parts.join('\n');
 }
 
-async function openScene(secret, value) {
-  const folder = makeScratch('secrets-');
+async function openScene(root, secret, value) {
+  const folder = mkdtempSync(path.join(root, 'scene-'));
   const file = path.join(folder, 'ledger.db');
   const db = new DatabaseManager({ path: file, timeout: 1000 });
   await db.connect();
@@ -60,9 +64,9 @@ async function openScene(secret, value) {
   return { folder, file, db, connection, secret, value };
 }
 
-async function main({ seed, first, count, mark, plant }) {
+async function main({ seed, first, count, mark, plant, folder }) {
   const faults = [];
-  const heard = { errors: 0, reports: 0 };
+  const heard = { errors: 0, reports: 0, events: 0, warnings: 0 };
   const warnings = [];
   process.on('warning', (warning) => warnings.push(textOf(warning)));
   if (plant) {
@@ -77,13 +81,16 @@ async function main({ seed, first, count, mark, plant }) {
   for (let number = first; number < first + count && faults.length < 5; number += 1) {
     const random = makeRandom(seed * 1_000_003 + number);
     const secret = makeSecret(mark, random);
-    const recipe = RECIPES[number % RECIPES.length];
-    const value = VALUES[Math.floor(number / RECIPES.length + random() * VALUES.length) % VALUES.length](secret);
+    const recipe = ALL[number % ALL.length];
+    const value = VALUES[Math.floor(number / ALL.length + random() * VALUES.length) % VALUES.length](secret);
     const look = (what, given) => {
       if (textOf(given).includes(secret)) faults.push(`case ${number}, ${what}: ${textOf(given).slice(0, 500)}`);
     };
-    const scene = await (plant ? openBare(secret, value) : openScene(secret, value));
-    scene.db.on('checkpointError', (error) => look('an event', error));
+    const scene = await (plant ? openBare(folder, secret, value) : openScene(folder, secret, value));
+    scene.db.on('checkpointError', (error) => {
+      heard.events += 1;
+      look('an event', error);
+    });
     /** Hears how a call failed; of those that succeed, only reports are looked at. */
     const hear = async (call, { values = true } = {}) => {
       try {
@@ -105,6 +112,7 @@ async function main({ seed, first, count, mark, plant }) {
       rmSync(scene.folder, { recursive: true, force: true });
     }
   }
+  heard.warnings = warnings.length;
   for (const warning of warnings) if (warning.includes(mark)) faults.push(`a warning: ${warning.slice(0, 300)}`);
   // The mark itself must not stand in what is told: the streams are looked through for it.
   const told = faults.map((fault) => fault.replaceAll(mark, '<secret>'));
@@ -112,8 +120,8 @@ async function main({ seed, first, count, mark, plant }) {
 }
 
 /** The planted fault needs no rows. */
-async function openBare(secret, value) {
-  const folder = makeScratch('secrets-');
+async function openBare(root, secret, value) {
+  const folder = mkdtempSync(path.join(root, 'scene-'));
   const db = new DatabaseManager({ path: path.join(folder, 'ledger.db') });
   await db.connect();
   await db.initializeSchema();

@@ -5,7 +5,7 @@
 use crate::error::{Error, Result};
 use crate::ledger::{file_hash, session, setting, upload_error};
 use crate::manager::DatabaseManager;
-use crate::node::row_codec::{CellProblem, PackedRows, RowPacker};
+use crate::packed_row::{CellProblem, PackedRows, RowPacker};
 use crate::record::SessionStatus;
 use crate::record_row::{CellWriter, RecordRow};
 use std::ops::ControlFlow;

@@ -1,7 +1,7 @@
 //! Owns reading many values that JavaScript packed for one crossing: all texts as one string, and
 //! Int32 codes that say where each text ends or what else a value is.
 //!
-//! `lib/packer.js` is the only packer, and both name the same numbers, those of `row_codec.rs` and
+//! `lib/packer.js` is the only packer, and both name the same numbers, those of `packed_row.rs` and
 //! two more:
 //!
 //! - a code from 0 up is a text's end in the string, in UTF-16 units; it begins where the last
@@ -12,15 +12,9 @@
 //!   of a double or a 64-bit integer, [`BLOB`] by where the bytes begin among the blobs and how
 //!   many they are, [`OTHER`] by the kind of a value that nothing can store, and 0.
 //!
-//! All is copied before anything runs: JavaScript may do with its arrays what it likes after.
+//! It knows no values of JavaScript's; `node/packed_field.rs` takes the string and the arrays out of them.
 
-#![allow(unsafe_code)]
-
-use super::error::Failure;
-use super::value::{check, lone_surrogate, whole_number};
 use crate::error::{Error, Result};
-use napi::sys;
-use std::ptr;
 
 const NULL: i32 = -1;
 /// A text with a lone surrogate; found out here, never packed.
@@ -43,12 +37,18 @@ const OTHER_KINDS: [&str; 5] = [
 
 /// A packed value.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum PackedValue<'a> {
+pub enum PackedValue<'a> {
+    /// `undefined`.
     Undefined,
+    /// `null`.
     Null,
+    /// A number.
     Number(f64),
+    /// A bigint of 64 bits.
     Integer(i64),
+    /// A string.
     Text(&'a str),
+    /// A Uint8Array.
     Blob(&'a [u8]),
     /// A text with a lone surrogate, which has no UTF-8 form.
     Torn,
@@ -58,7 +58,7 @@ pub(super) enum PackedValue<'a> {
 
 impl PackedValue<'_> {
     /// Names its kind for people.
-    fn kind_name(self) -> &'static str {
+    pub(crate) fn kind_name(self) -> &'static str {
         match self {
             Self::Undefined => "undefined",
             Self::Null => "null",
@@ -71,70 +71,9 @@ impl PackedValue<'_> {
     }
 }
 
-/// A packed value under the name by which an error calls it; it is read as an `Argument` is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Field<'a> {
-    name: &'static str,
-    value: PackedValue<'a>,
-}
-
-impl<'a> Field<'a> {
-    pub(super) fn new(name: &'static str, value: PackedValue<'a>) -> Self {
-        Self { name, value }
-    }
-
-    fn refuse(self, expected: &str) -> Error {
-        let kind = self.value.kind_name();
-        Error::argument(self.name, format!("must be {expected}, not {kind}"))
-    }
-
-    fn is_absent(self) -> bool {
-        matches!(self.value, PackedValue::Undefined | PackedValue::Null)
-    }
-
-    /// Says whether a value was given at all, `null` included.
-    pub(super) fn is_given(self) -> bool {
-        self.value != PackedValue::Undefined
-    }
-
-    /// Reads a string.
-    pub(super) fn text(self) -> Result<&'a str> {
-        match self.value {
-            PackedValue::Text(text) => Ok(text),
-            PackedValue::Torn => Err(lone_surrogate(self.name)),
-            _ => Err(self.refuse("a string")),
-        }
-    }
-
-    /// Reads a string, or nothing.
-    pub(super) fn optional_text(self) -> Result<Option<&'a str>> {
-        if self.is_absent() {
-            return Ok(None);
-        }
-        self.text().map(Some)
-    }
-
-    /// Reads a whole number from 0 to 2^53-1.
-    pub(super) fn counter(self) -> Result<i64> {
-        match self.value {
-            PackedValue::Number(number) => whole_number(self.name, number, 0),
-            _ => Err(self.refuse("a number")),
-        }
-    }
-
-    /// Reads a whole number from 0 to 2^53-1, or 0 when nothing was given.
-    pub(super) fn counter_or_zero(self) -> Result<i64> {
-        if self.is_absent() {
-            Ok(0)
-        } else {
-            self.counter()
-        }
-    }
-}
-
 /// Many packed values.
 #[derive(Debug, Default)]
-pub(super) struct PackedValues {
+pub struct PackedValues {
     text: String,
     /// As packed, but for texts' ends, which count bytes here.
     codes: Vec<i32>,
@@ -142,27 +81,23 @@ pub(super) struct PackedValues {
 }
 
 impl PackedValues {
-    /// Reads what a packer packed: its string, its codes, and its blobs, if there are any.
-    pub(super) fn read(
-        env: sys::napi_env,
-        text: sys::napi_value,
-        codes: sys::napi_value,
-        blobs: Option<sys::napi_value>,
-    ) -> std::result::Result<Self, Failure> {
-        let codes = read_array::<i32>(env, codes)?;
-        let blobs = match blobs {
-            Some(blobs) => read_array::<u8>(env, blobs)?,
-            None => Vec::new(),
-        };
-        let mut values = Self {
-            text: String::from_utf8(read_utf8(env, text)?).map_err(|_| malformed())?,
-            codes,
-            blobs,
-        };
+    /// Takes what a packer packed; a text that may not be what was packed (V8 gives a lone surrogate as
+    /// U+FFFD) is asked for again, as JavaScript has it.
+    ///
+    /// # Errors
+    ///
+    /// Codes that no packer makes, and whatever `read_units` fails with.
+    pub fn from_packed<E: From<Error>>(
+        text: String,
+        codes: Vec<i32>,
+        blobs: Vec<u8>,
+        read_units: impl FnOnce() -> std::result::Result<Vec<u16>, E>,
+    ) -> std::result::Result<Self, E> {
+        let mut values = Self { text, codes, blobs };
         if values.count_bytes()? {
             return Ok(values);
         }
-        let units = read_utf16(env, text)?;
+        let units = read_units()?;
         Ok(Self::from_utf16(&units, values.codes, values.blobs)?)
     }
 
@@ -203,7 +138,7 @@ impl PackedValues {
     }
 
     /// Goes through the values, in their order.
-    pub(super) fn iter(&self) -> Values<'_> {
+    pub fn iter(&self) -> Values<'_> {
         Values {
             packed: self,
             next: 0,
@@ -252,13 +187,13 @@ fn is_wide(code: i32) -> bool {
     matches!(code, REAL | BIGINT | BLOB | OTHER)
 }
 
-fn malformed() -> Error {
+pub(crate) fn malformed() -> Error {
     Error::Internal("packed values are malformed".into())
 }
 
 /// An iterator over packed values.
 #[derive(Debug, Clone)]
-pub(super) struct Values<'a> {
+pub struct Values<'a> {
     packed: &'a PackedValues,
     /// The index of the next code.
     next: usize,
@@ -268,12 +203,16 @@ pub(super) struct Values<'a> {
 
 impl<'a> Values<'a> {
     /// Says whether all values were taken.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.next >= self.packed.codes.len()
     }
 
     /// Takes the next value, which must be there: values come in groups of a known size.
-    pub(super) fn take(&mut self) -> Result<PackedValue<'a>> {
+    ///
+    /// # Errors
+    ///
+    /// There is none, or no packer makes it.
+    pub fn take(&mut self) -> Result<PackedValue<'a>> {
         let code = self.code()?;
         Ok(match code {
             0.. => {
@@ -317,99 +256,6 @@ impl<'a> Values<'a> {
             _ => Err(malformed()),
         }
     }
-}
-
-/// Reads a string as UTF-8.
-fn read_utf8(env: sys::napi_env, string: sys::napi_value) -> std::result::Result<Vec<u8>, Failure> {
-    let mut length = 0;
-    // SAFETY: a null buffer asks for the length alone.
-    check(env, unsafe {
-        sys::napi_get_value_string_utf8(env, string, ptr::null_mut(), 0, &raw mut length)
-    })?;
-    let mut bytes = Vec::<u8>::with_capacity(length + 1);
-    // SAFETY: there is room for the text and the NUL that is written behind it; of that, Node-API
-    // has written `length` bytes.
-    unsafe {
-        check(
-            env,
-            sys::napi_get_value_string_utf8(
-                env,
-                string,
-                bytes.as_mut_ptr().cast(),
-                length + 1,
-                &raw mut length,
-            ),
-        )?;
-        bytes.set_len(length);
-    }
-    Ok(bytes)
-}
-
-/// Reads a string as it is.
-fn read_utf16(
-    env: sys::napi_env,
-    string: sys::napi_value,
-) -> std::result::Result<Vec<u16>, Failure> {
-    let mut length = 0;
-    // SAFETY: a null buffer asks for the length alone.
-    check(env, unsafe {
-        sys::napi_get_value_string_utf16(env, string, ptr::null_mut(), 0, &raw mut length)
-    })?;
-    let mut units = vec![0u16; length + 1];
-    // SAFETY: there is room for the text and the NUL that is written behind it.
-    check(env, unsafe {
-        sys::napi_get_value_string_utf16(
-            env,
-            string,
-            units.as_mut_ptr(),
-            units.len(),
-            &raw mut length,
-        )
-    })?;
-    units.truncate(length);
-    Ok(units)
-}
-
-/// An element of the arrays that a packer makes.
-trait Element: Copy {
-    const KIND: sys::napi_typedarray_type;
-}
-
-impl Element for i32 {
-    const KIND: sys::napi_typedarray_type = sys::TypedarrayType::int32_array;
-}
-
-impl Element for u8 {
-    const KIND: sys::napi_typedarray_type = sys::TypedarrayType::uint8_array;
-}
-
-/// Copies a typed array's elements.
-fn read_array<T: Element>(
-    env: sys::napi_env,
-    array: sys::napi_value,
-) -> std::result::Result<Vec<T>, Failure> {
-    let (mut kind, mut length, mut data) = (0, 0, ptr::null_mut());
-    // SAFETY: the handles belong to the call that is running.
-    check(env, unsafe {
-        sys::napi_get_typedarray_info(
-            env,
-            array,
-            &raw mut kind,
-            &raw mut length,
-            &raw mut data,
-            ptr::null_mut(),
-            ptr::null_mut(),
-        )
-    })?;
-    if kind != T::KIND {
-        return Err(malformed().into());
-    }
-    if data.is_null() || length == 0 {
-        return Ok(Vec::new());
-    }
-    // SAFETY: `data` and `length` describe elements of this kind, which stay where they are until
-    // JavaScript runs again; V8 aligns them by their size.
-    Ok(unsafe { std::slice::from_raw_parts(data.cast::<T>(), length) }.to_vec())
 }
 
 #[cfg(test)]
