@@ -423,7 +423,6 @@ class Turn {
 
   /**
    * Lets reads go before a transaction that they need not wait for.
-   *
    * @type {(queue: Entry[], index: number) => void} those that ran are taken out
    */
   #readAhead(queue, index) {
@@ -497,7 +496,6 @@ class Turn {
 
   /**
    * Resolves calls whose commit is done, or, with `synchronous: 'FULL'`, when the disk has it.
-   *
    * @type {(entries: Entry[], values: unknown[], writer: Ledger) => void}
    */
   #settle(entries, values, writer) {
@@ -534,7 +532,6 @@ class Turn {
 
   /**
    * Keeps the writing side until `ready`, if it must; a failure is the waiting call's.
-   *
    * @type {(ready: Promise<unknown> | undefined, entry?: Entry) => boolean}
    */
   #hold(ready, entry) {
@@ -557,7 +554,6 @@ class Turn {
 
   /**
    * Lets a job have the writing side until its promise settles.
-   *
    * @type {(entry: Entry, work: Promise<unknown>) => void}
    */
   #startJob(entry, work) {
@@ -581,7 +577,6 @@ class Turn {
 
   /**
    * Lets a transaction have the writing side until it ends.
-   *
    * @type {(entry: Entry, writer: Ledger) => void}
    */
   #openTransaction(entry, writer) {
