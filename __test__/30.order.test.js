@@ -6,7 +6,8 @@ const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
 const path = require('node:path');
 const test = require('node:test');
-const { DatabaseManager } = require('../index.js');
+const { DatabaseError, DatabaseManager } = require('../index.js');
+const native = require('../lib/native.js');
 const { makeFolder, newFileHash, newSession, openLedger, stateOf } = require('./support/ledger.js');
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -136,6 +137,29 @@ test('disconnect interrupts work in the background and waits for it', async (t) 
   await db.disconnect();
   assert.equal(await vacuum, 'SQLITE_INTERRUPT');
   await assert.rejects(analyze, { code: 'DB_NOT_CONNECTED' });
+});
+
+test('disconnect stops a backup and a long list on their threads, too', async (t) => {
+  const folder = makeFolder(t);
+  for (const [work, call] of [
+    ['backup', (db) => db.backup(path.join(folder, 'a.backup'))],
+    ['readList', (db) => db.findFileHashes('chat123')],
+  ]) {
+    const db = await openLedger(t);
+    await db.addFileHashes(Array.from({ length: 1100 }, (_, n) => newFileHash(`h${n}`)));
+    const begun = t.mock.method(native.Ledger.prototype, work, async () => {
+      const until = Date.now() + 5000;
+      while (asked.mock.callCount() === 0 && Date.now() < until) await sleep(1);
+      throw new DatabaseError('made up', { code: 'SQLITE_INTERRUPT', operation: work, errno: 9 });
+    });
+    const asked = t.mock.method(native.Interruption.prototype, 'request');
+    const outcome = assert.rejects(call(db), { code: 'DB_NOT_CONNECTED' });
+    while (begun.mock.callCount() === 0) await sleep(1);
+    await db.disconnect();
+    assert.equal(asked.mock.callCount(), 1, work);
+    await outcome;
+    t.mock.restoreAll();
+  }
 });
 
 test('await using disconnects', async (t) => {

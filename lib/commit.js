@@ -7,7 +7,7 @@ const { fitsSlice } = require('./entry.js');
 const { pauseAfter } = require('./lock_wait.js');
 
 /**
- * Owns what shares one commit: neighbours in the queue, the steps of a batch, a transaction's calls.
+ * Owns what shares one commit, or one sync: neighbours in the queue, the steps of a batch, a transaction's calls.
  * It says how that ended; whose turn is next, and who is told, is the turn's business.
  *
  * @typedef {import('../binding.js').Ledger} Ledger
