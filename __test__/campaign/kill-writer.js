@@ -143,7 +143,16 @@ class Lane {
     }
     const isWrong = this.faults.length > known;
     // What is wrong once would be found after each later kill.
-    if (isWrong || fs.statSync(this.#file).size > LARGE) this.#begin();
+    if (isWrong) this.#begin();
+    else if (fs.statSync(this.#file).size > LARGE) {
+      this.#remove();
+      this.#begin();
+    }
+  }
+
+  /** Removes a file in which all was right: thousands of kills would fill the disk with such. */
+  #remove() {
+    for (const suffix of ['', '-wal', '-shm']) fs.rmSync(`${this.#file}${suffix}`, { force: true });
   }
 
   /** @param {import('../../index.js').SqliteConnection} connection */
