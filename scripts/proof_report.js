@@ -28,7 +28,8 @@ const HEAD = `# Proofs
 
 Written by \`npm run prove\` and \`npm run prove:memory\`. What each campaign does stands in
 [tests/proof](../tests/proof) and [\\_\\_test\\_\\_/campaign](../__test__/campaign). \`_per_10000\` is a share in ten
-thousand.
+thousand. better-sqlite3's figures, where there are any, are of a program in that library's usual idiom (\`*-peer.js\`): when it
+writes a row and its counter in two commits, a kill between them is a fault of that program's, not of the library's.
 `;
 
 /** @returns {string} the commit that is proven */
