@@ -28,10 +28,8 @@ const PLANTS = {
     return deleteFileHash;
   },
   lost: (db) => {
-    db.setConfig = async (key, value, options) => {
-      if (Math.abs(String(key).length) % 3 === 0) return;
-      await DatabaseManager.prototype.setConfig.call(db, key, value, options);
-    };
+    // All of them: one alone may be overwritten or deleted before anybody looks.
+    db.setConfig = async () => {};
   },
   hang: (db) => {
     db.listSessions = () => new Promise(() => {});
