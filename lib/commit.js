@@ -142,12 +142,14 @@ function joinUpkeep(queue, start, work) {
  * @param {number} timeoutMs
  */
 async function commitTransaction(writer, timeoutMs) {
-  const since = performance.now();
+  /** @type {number | undefined} */
+  let since;
   for (let attempts = 0; ; attempts += 1) {
     try {
       writer.commit();
       return;
     } catch (error) {
+      since ??= performance.now();
       if (!isLocked(error) || performance.now() - since >= timeoutMs) {
         writer.rollBack();
         throw error;

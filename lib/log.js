@@ -1,6 +1,8 @@
 // @ts-check
 'use strict';
 
+const { isLocked } = require('./error.js');
+
 /**
  * Owns what one connection of a manager has to do about SQLite's write-ahead log, none of it on
  * the event loop's thread: when to begin it again, when to move it into the file, when to sync.
@@ -10,11 +12,17 @@
  * @typedef {import('../binding.js').Ledger} Ledger
  */
 
-/** Writers wait when the log has this many pages, 16 MB, until all of it is in the file. */
-const CHECKPOINT_PAGES = 4000;
+/** Writers wait when the log has this many pages, 20 MB, until all of it is in the file. */
+const CHECKPOINT_PAGES = 5000;
 
 /** Each time it has so many more, another thread moves them while the writers go on. */
 const RELIEF_PAGES = 1000;
+
+/** From so many on, each move follows the one before, for what was written during that. */
+const CLOSING_PAGES = 3000;
+
+/** So few are moved while the writers wait: they wait a moment now instead of a long one later. */
+const SHORT_PAGES = 250;
 
 /** Calls that make nothing larger: they are to work on a full disk too. */
 const DELETIONS = new Set(['deleteSession', 'deleteFileHash', 'clearErrors', 'deleteConfig']);
@@ -25,12 +33,16 @@ class Log {
   #isUsed;
   #syncsCommits;
   #checkpointAt = CHECKPOINT_PAGES;
+  #closeAt = CLOSING_PAGES;
   #relieveAt = RELIEF_PAGES;
+  /** How many of the log's pages were in the file when the last move had ended. */
+  #movedPages = 0;
   #isReliefDue = false;
   /** @type {Promise<void> | undefined} */
   #relief;
   #isWritten = false;
   #reportFailure;
+  #lendWriter;
   /** @type {Promise<void> | undefined} */
   #runningSync;
   /** @type {Promise<void> | undefined} */
@@ -41,11 +53,13 @@ class Log {
   /**
    * @param {import('../index').ResolvedConfig} config
    * @param {(error: unknown) => void} reportFailure told of every checkpoint that fails
+   * @param {(work: () => Promise<boolean>) => Promise<boolean>} lendWriter has work done that needs the handle itself
    */
-  constructor(config, reportFailure) {
+  constructor(config, reportFailure, lendWriter) {
     this.#isUsed = config.enableWAL && !config.readonly && config.path !== ':memory:';
     this.#syncsCommits = this.#isUsed && config.synchronous === 'FULL';
     this.#reportFailure = reportFailure;
+    this.#lendWriter = lendWriter;
   }
 
   /**
@@ -56,13 +70,13 @@ class Log {
    *
    * @param {Ledger} writer
    * @param {string} operation the public method
-   * @returns {Promise<void> | undefined} what the write has to wait for, if anything
+   * @returns {Promise<unknown> | undefined} what the write has to wait for, if anything
    */
   prepareWrite(writer, operation) {
     if (!this.#isUsed) return undefined;
     this.#isWritten = true;
-    const pages = writer.prepareWrite();
-    if (pages < 0) return writer.beginLog(operation);
+    const pages = writer.prepareWrite();if(globalThis.__pages!==undefined&&Math.abs(pages-globalThis.__pages)>200){globalThis.__pages=pages;globalThis.__log.push(['pages',performance.now(),pages])}
+    if (pages < 0) return this.#begin(writer, operation);
     // Relief begins behind the write: it could move the whole log before the write has begun,
     // which would then begin the log again by itself.
     this.#isReliefDue ||= this.#mustRelieve(pages);
@@ -101,7 +115,7 @@ class Log {
     const checkpoint = writer.checkpoint().catch((failure) => {
       if (!isFull(failure)) throw failure;
     });
-    return this.#report(checkpoint);
+    return this.#report(checkpoint.then((isWhole) => isWhole === true));
   }
 
   /**
@@ -152,16 +166,50 @@ class Log {
   }
 
   /**
+   * Begins the log anew, by the writing handle: what another one writes makes it forget its cache.
+   *
+   * @param {Ledger} writer
+   * @param {string} operation
+   */
+  #begin(writer, operation) {
+    return this.#lendWriter(() => writer.beginLog(operation));
+  }
+
+  /**
    * @param {Ledger} writer
    * @param {number} pages how many the log has
    * @returns {Promise<void> | undefined} what writers have to wait for, if anything
    */
   #makeShort(writer, pages) {
+    if (pages < CLOSING_PAGES) this.#closeAt = CLOSING_PAGES;
     if (pages < CHECKPOINT_PAGES) this.#checkpointAt = CHECKPOINT_PAGES;
-    if (pages < this.#checkpointAt) return undefined;
+    if (pages < this.#movedPages) this.#movedPages = 0;
+    const isFull = pages >= this.#checkpointAt;
+    const isNearlyMoved = pages >= this.#closeAt && !this.#relief && pages - this.#movedPages <= SHORT_PAGES;
+    if (!isFull && !isNearlyMoved) return undefined;
     // A reader elsewhere may keep the log as it is: the next try waits for as much again.
-    this.#checkpointAt = pages + CHECKPOINT_PAGES;
-    return this.#report(writer.checkpoint());
+    this.#closeAt = pages + CLOSING_PAGES;
+    if (isFull) this.#checkpointAt = pages + CHECKPOINT_PAGES;
+    return this.#report(this.#shorten(writer, isFull));
+  }
+
+  /**
+   * Moves the rest of the log and begins it anew.
+   *
+   * @param {Ledger} writer
+   * @param {boolean} isFull whether readers that are in the way are waited for
+   * @returns {Promise<boolean>} whether all of it is in the file
+   */
+  async #shorten(writer, isFull) {
+    const moved = await writer.relieveLog();
+    // A lock in the way is nothing but a log that stays as it is.
+    const isBegun =
+      moved !== null &&
+      (await this.#begin(writer, 'checkpoint').catch((error) => {
+        if (isLocked(error)) return false;
+        throw error;
+      }));
+    return isBegun || !isFull ? moved !== null : writer.checkpoint();
   }
 
   /** @param {number} pages how many the log has */
@@ -179,18 +227,30 @@ class Log {
    */
   #relieve(writer) {
     this.#isReliefDue = false;
-    this.#relief = this.#report(writer.relieveLog()).then(() => {
+    this.#relief = this.#report(writer.relieveLog().then((moved) => this.#noteMoved(moved))).then(() => {
       this.#relief = undefined;
     });
+  }
+
+  /**
+   * @param {number | null} pages how many the log had that are all in the file now
+   * @returns {boolean} whether all were moved
+   */
+  #noteMoved(pages) {
+    if (pages === null) return false;
+    this.#movedPages = pages;
+    if (pages >= CLOSING_PAGES) this.#relieveAt = pages + SHORT_PAGES;
+    return true;
   }
 
   /**
    * A failure is told and held against no write: its pages stay safe in the log. Only when all of
    * them are in the file and synced is it over.
    *
-   * @param {Promise<boolean | void>} checkpoint
+   * @param {Promise<boolean>} checkpoint says whether all of the log is in the file
    */
-  async #report(checkpoint) {
+  async #report(checkpoint, what='hold') {
+    const t0=performance.now();globalThis.__log?.push([what+' begin',t0]);checkpoint.then(()=>globalThis.__log?.push([what+' end',performance.now(),performance.now()-t0]));
     try {
       if (await checkpoint) this.checkpointError = undefined;
     } catch (error) {

@@ -7,6 +7,7 @@ const { CallQueue } = require('./call_queue.js');
 const { joinUpkeep, runSlice, runSteps, settleSlice } = require('./commit.js');
 const { fitsSlice, isWrite, watchSignal } = require('./entry.js');
 const { aborted, behindTransaction, isIoFailure, isLocked, locked, notConnected } = require('./error.js');
+const { Handles } = require('./handles.js');
 const { LockWait, pauseAfter } = require('./lock_wait.js');
 const { Log } = require('./log.js');
 const { LoopTurn } = require('./loop_turn.js');
@@ -22,8 +23,6 @@ const { TransactionTurn } = require('./transaction_turn.js');
  * use a second one.
  *
  * @typedef {import('../binding.js').Ledger} Ledger
- * @typedef {{ writer: Ledger, reader: Ledger | undefined }} Handles
- *
  * @typedef {import('./entry.js').Entry} Entry
  * @typedef {object} Events what the manager is told
  * @property {(error: unknown) => void} onCheckpointError
@@ -51,10 +50,6 @@ class Turn {
   #retryingReads = new Set();
   /** @type {InstanceType<typeof TransactionTurn> | undefined} */
   #transaction;
-  /** @type {Ledger | undefined} */
-  #writer;
-  /** @type {Ledger | undefined} */
-  #reader;
   #hasWritten = false;
   #isDrainPlanned = false;
   #background = new Background();
@@ -67,25 +62,28 @@ class Turn {
   /** @type {(() => void) | undefined} called when nothing waits or runs any more */
   #whenIdle;
   #config;
-  #connect;
   #events;
+  #handles;
   #log;
 
   /**
    * @param {import('../index').ResolvedConfig} config
-   * @param {(isFirst: boolean) => Promise<Handles>} connect
+   * @param {(isFirst: boolean) => Promise<import('./handles.js').Pair>} connect
    * @param {Events} events
    */
   constructor(config, connect, events) {
     this.#config = config;
-    this.#connect = connect;
+    this.#handles = new Handles(connect);
     this.#loopTurn = new LoopTurn(
       config.enableWAL && config.path !== ':memory:',
-      () => this.#isFree() && this.#writer?.isReplaced && this.#reopen('replaced'),
+      () => this.#isFree() && this.#handles.writer.isReplaced && this.#reopen('replaced'),
       () => this.#onTurnEnd(),
     );
     this.#events = events;
-    this.#log = new Log(config, events.onCheckpointError);
+    this.#log = new Log(config, events.onCheckpointError, (work) => {
+      this.#loopTurn.releaseSnapshot();
+      return this.#handles.lendWriter(work);
+    });
     this.#opened = this.#open(true);
     this.#opened.catch(() => {});
   }
@@ -108,10 +106,7 @@ class Turn {
   /** @param {boolean} isFirst */
   async #open(isFirst) {
     try {
-      await this.#writer?.setLogAside();
-      const { writer, reader } = await this.#connect(isFirst);
-      this.#writer = writer;
-      this.#reader = reader;
+      await this.#handles.open(isFirst);
     } catch (error) {
       this.#state = 'closed';
       this.#failure = error;
@@ -132,16 +127,11 @@ class Turn {
   #reopen(reason, error) {
     this.#state = 'opening';
     this.#loopTurn.forgetSnapshot();
-    this.#opened = this.#closeHandles(true)
+    this.#opened = this.#handles
+      .close(true)
       .catch(() => {})
       .then(() => this.#open(false));
     this.#opened.then(() => this.#events.onReconnect(reason, error), this.#events.onLost);
-  }
-
-  /** @param {boolean} keepLog */
-  async #closeHandles(keepLog) {
-    await this.#reader?.close(true);
-    await this.#writer?.close(keepLog);
   }
 
   /** Lets queued writes end, rolls an open transaction back, and closes. No call follows this one. */
@@ -163,10 +153,9 @@ class Turn {
         this.#drainSoon();
       });
     }
-    const writer = /** @type {Ledger} */ (this.#writer);
     this.#loopTurn.releaseSnapshot();
     try {
-      await this.#closeHandles(await this.#log.finish(writer));
+      await this.#handles.close(await this.#log.finish(this.#handles.writer));
     } finally {
       this.#state = 'closed';
     }
@@ -235,9 +224,9 @@ class Turn {
    * @returns {Promise<T>}
    */
   async readInBackground(operation, interruption, start, signal) {
-    const ledger = this.#writer;
-    if (!ledger || !this.#hasHandles) throw notConnected(operation);
-    return this.#background.run(operation, interruption, () => start(ledger), signal);
+    if (!this.#hasHandles) throw notConnected(operation);
+    const { writer } = this.#handles;
+    return this.#background.run(operation, interruption, () => start(writer), signal);
   }
 
   /**
@@ -282,7 +271,7 @@ class Turn {
     if (this.#state === 'closing' || this.#state === 'closed')
       return Promise.reject(notConnected(operation, this.#failure));
     // Reads go on beside it by the reader, now or, when this turn has lasted long enough, in the next.
-    const isFreeRead = kind === 'read' && this.#queue.pendingWrites === 0 && this.#reader !== undefined;
+    const isFreeRead = kind === 'read' && this.#queue.pendingWrites === 0 && this.#handles.reader !== undefined;
     if (this.#transaction?.isExpired && !isFreeRead) {
       return Promise.reject(behindTransaction(operation, this.#transaction.ageMs));
     }
@@ -325,16 +314,18 @@ class Turn {
     while (index < queue.length && this.#hasHandles) {
       const entry = queue[index];
       const isTaken = this.#active !== undefined || this.#isHeld;
-      if (!this.#loopTurn.hasTime() || (isTaken && isBehindWrite)) break;
+      if (isTaken && isBehindWrite) break;
+      if (isTaken && entry.kind !== 'read') {
+        waiting.push(entry);
+        isBehindWrite = isWrite(entry);
+        index += 1;
+        continue;
+      }
+      if (!this.#loopTurn.hasTime()) break;
       if (entry.kind === 'read') {
         if (isBehindWrite || !this.#startRead(entry, performance.now(), 0)) waiting.push(entry);
         index += 1;
-      } else if (isTaken) {
-        waiting.push(entry);
-        isBehindWrite ||= isWrite(entry);
-        index += 1;
       } else {
-        if (entry.kind === 'transaction') this.#readAhead(queue, index + 1);
         index += this.#start(queue, index);
         isBehindWrite ||= this.#active?.kind === 'job';
       }
@@ -350,7 +341,7 @@ class Turn {
         // Or they would hardly ever find the lock free.
         this.#hold(new Promise((resolve) => setTimeout(resolve, COURTESY_MS)));
       } else {
-        this.#hold(this.#log.tidy(/** @type {Ledger} */ (this.#writer)));
+        this.#hold(this.#log.tidy(this.#handles.writer));
       }
     }
     this.#drain();
@@ -364,7 +355,7 @@ class Turn {
   /** Whether nothing that waits can run before the writing side is free. */
   get #isStuck() {
     if (!this.#active && !this.#isHeld) return false;
-    if (this.#active?.kind === 'job' || (this.#transaction && !this.#reader)) return true;
+    if (this.#active?.kind === 'job' || (this.#transaction && !this.#handles.reader)) return true;
     return !this.#queue.hasFreeRead;
   }
 
@@ -379,8 +370,8 @@ class Turn {
    *   would have to read again what the first one knows
    */
   #readHandle() {
-    if (!this.#transaction) return this.#writer;
-    return this.#transaction.turnNumber === this.#loopTurn.number ? undefined : this.#reader;
+    if (!this.#transaction) return this.#handles.forReading;
+    return this.#transaction.turnNumber === this.#loopTurn.number ? undefined : this.#handles.reader;
   }
 
   /**
@@ -422,14 +413,31 @@ class Turn {
   }
 
   /**
-   * Lets reads go before a transaction that they need not wait for.
-   * @type {(queue: Entry[], index: number) => void} those that ran are taken out
+   * Lets reads that need not wait for a transaction run in it, before anything of its own does: they see what
+   * is committed, without locks of their own.
+   *
+   * @type {(queue: Entry[], index: number, writer: Ledger) => boolean} those that ran are taken out; false when the
+   *   transaction is lost to a failure of one
    */
-  #readAhead(queue, index) {
-    for (let next = index; next < queue.length && !isWrite(queue[next]) && this.#loopTurn.hasTime(); ) {
-      if (queue[next].kind === 'read' && this.#startRead(queue[next], performance.now(), 0)) queue.splice(next, 1);
-      else next += 1;
+  #readAhead(queue, index, writer) {
+    for (let next = index; next < queue.length && !isWrite(queue[next]); ) {
+      const entry = queue[next];
+      if (entry.kind !== 'read') {
+        next += 1;
+        continue;
+      }
+      if (!this.#loopTurn.hasTime()) break;
+      queue.splice(next, 1);
+      try {
+        entry.resolve(entry.run(writer));
+      } catch (error) {
+        const isLost = !writer.inTransaction;
+        if (isLost && this.#mustReopen(error)) queue.splice(next, 0, entry);
+        else entry.reject(error);
+        if (isLost) return false;
+      }
     }
+    return true;
   }
 
   // --- the writing side ---------------------------------------------------------------------
@@ -444,7 +452,7 @@ class Turn {
    */
   #start(queue, index) {
     const entry = queue[index];
-    const writer = /** @type {Ledger} */ (this.#writer);
+    const { writer } = this.#handles;
     this.#loopTurn.releaseSnapshot();
     this.#hasWritten = true;
     try {
@@ -458,8 +466,10 @@ class Turn {
         return this.#commitSlice(queue, index, writer);
       const value = entry.run(writer);
       this.#lockWait.end();
-      if (entry.kind === 'transaction') this.#openTransaction(entry, writer);
-      else if (entry.kind === 'write') this.#settle([entry], [value], writer);
+      if (entry.kind === 'transaction') {
+        if (!this.#readAhead(queue, index + 1, writer)) return 0;
+        this.#openTransaction(entry, writer);
+      } else if (entry.kind === 'write') this.#settle([entry], [value], writer);
       else {
         this.#startJob(entry, value);
         if (entry.kind === 'upkeep') return 1 + joinUpkeep(queue, index + 1, value);
@@ -509,7 +519,7 @@ class Turn {
    */
   #refuse(entry, error) {
     if (!isLocked(error)) {
-      if (this.#hold(this.#log.makeRoom(this.#writer, [entry], error))) return 0;
+      if (this.#hold(this.#log.makeRoom(this.#handles.writer, [entry], error))) return 0;
       this.#queue.giveUp(entry, error);
       this.#mustReopen(error);
       return 1;

@@ -53,6 +53,8 @@ mod node;
 mod packed_row;
 mod packed_value;
 mod page;
+#[cfg(feature = "node")]
+mod page_cache;
 mod private_file;
 mod record;
 mod record_row;

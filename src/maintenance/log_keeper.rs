@@ -37,6 +37,8 @@ pub(crate) struct LogKeeper {
     /// The same of the file, after pages of the log were moved there for good: only what is
     /// written anew can be trusted.
     needs_vacuum: bool,
+    /// Whether pages of the log are in the file that no sync of it has followed yet.
+    has_unsynced_pages: bool,
     is_folder_synced: bool,
 }
 
@@ -47,6 +49,7 @@ impl LogKeeper {
             connection: None,
             needs_checkpoint: false,
             needs_vacuum: false,
+            has_unsynced_pages: false,
             is_folder_synced: false,
         }
     }
@@ -70,33 +73,19 @@ impl LogKeeper {
         // Whoever closes the last handle of the ledger decides about the last checkpoint.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.busy_timeout(Duration::ZERO)?;
-        // What a long reader has let the file grow to, it does not keep.
-        connection.pragma_update(None, "journal_size_limit", LOG_LIMIT_BYTES)?;
         Ok(connection)
     }
 
-    /// Moves into the file what can be moved while others write.
+    /// Moves into the file what can be moved while others write; returns how many pages the log had
+    /// when this began, when all of them are in the file, and else nothing.
     ///
     /// # Errors
     ///
     /// As [`checkpoint`](Self::checkpoint).
-    pub(crate) fn relieve(&mut self) -> Result<()> {
-        let synced = self.run(|connection| {
-            let Some((log_pages, moved_pages)) =
-                ignore_busy(run(connection, CheckpointMode::PASSIVE))?
-            else {
-                return Ok(Ok(()));
-            };
-            // SQLite syncs the file when all of the log is in it, and counts pages as moved
-            // before that: the sync that fails later would not bring back what got lost now.
-            Ok(if moved_pages < log_pages {
-                sync_database_file(connection)
-            } else {
-                Ok(())
-            })
-        })?;
-        self.needs_vacuum |= synced.is_err();
-        synced
+    pub(crate) fn relieve(&mut self) -> Result<Option<i32>> {
+        let moved = self.move_pages(CheckpointMode::PASSIVE, Duration::ZERO)?;
+        Ok(moved
+            .and_then(|(log_pages, moved_pages)| (log_pages == moved_pages).then_some(log_pages)))
     }
 
     /// Moves the log into the file and starts it anew, as far as readers allow; says whether all
@@ -109,27 +98,48 @@ impl LogKeeper {
     pub(crate) fn checkpoint(&mut self) -> Result<bool> {
         // Without a lock that writers would meet, for all that can be moved so.
         self.relieve()?;
-        let is_whole = self.run(|connection| {
-            // Readers that come from here on read the file; those that were there must end.
-            let outcome =
-                retry_while_busy(READER_PATIENCE, || run(connection, CheckpointMode::RESTART));
-            let is_whole = ignore_busy(outcome)?
-                .is_some_and(|(log_pages, moved_pages)| log_pages == moved_pages);
-            ignore_busy(start_log_anew(connection))?;
-            Ok(is_whole)
-        })?;
+        // Readers that come from here on read the file; those that were there must end.
+        let is_whole = self
+            .move_pages(CheckpointMode::RESTART, READER_PATIENCE)?
+            .is_some_and(|(log_pages, moved_pages)| log_pages == moved_pages);
+        self.run(|connection| ignore_busy(begin_log(connection)))?;
         self.needs_checkpoint &= !is_whole;
         Ok(is_whole)
     }
 
-    /// Makes sure that the next write need not start the log: the first one syncs its header on
-    /// the thread that writes.
+    /// Has SQLite move pages; returns how many the log had and how many of these are in the file, or nothing
+    /// when a lock was in the way for all of `patience`.
     ///
-    /// # Errors
-    ///
-    /// A lock that is in the way, at once: whoever asked knows how long to wait.
-    pub(crate) fn begin_log(&mut self) -> Result<()> {
-        self.run(start_log_anew)
+    /// SQLite syncs the file when all of the log is in it, what was written meanwhile included. Until
+    /// then the disk has those pages in the log, which is not begun anew before.
+    fn move_pages(
+        &mut self,
+        mode: CheckpointMode,
+        patience: Duration,
+    ) -> Result<Option<(i32, i32)>> {
+        let outcome = self.run(|connection| {
+            let moved = ignore_busy(retry_while_busy(patience, || run(connection, mode)))?;
+            let log = ignore_busy(look_at_log(connection))?;
+            let is_synced = log.is_some_and(|(log_pages, moved_pages)| log_pages == moved_pages);
+            Ok((moved, is_synced))
+        });
+        match &outcome {
+            Ok((moved, is_synced)) => {
+                let has_moved = moved.is_some_and(|(_, moved_pages)| moved_pages > 0);
+                self.has_unsynced_pages = !is_synced && (has_moved || self.has_unsynced_pages);
+            }
+            Err(error) => self.note_failure(error),
+        }
+        outcome.map(|(moved, _)| moved)
+    }
+
+    /// What the system forgot to write to the file, a later sync does not write either.
+    fn note_failure(&mut self, error: &Error) {
+        let is_sync = matches!(
+            error,
+            Error::Sqlite { extended_code, .. } if *extended_code == ffi::SQLITE_IOERR_FSYNC
+        );
+        self.needs_vacuum |= is_sync && self.has_unsynced_pages;
     }
 
     /// Waits until the disk has all that was committed before.
@@ -233,16 +243,8 @@ pub(crate) fn log_bytes(connection: &Connection) -> Result<i64> {
 }
 
 fn sync_journal_file(connection: &Connection) -> Result<()> {
+    let which = ffi::SQLITE_FCNTL_JOURNAL_POINTER;
     let failure = "the write-ahead log could not be flushed to the disk";
-    sync_file(connection, ffi::SQLITE_FCNTL_JOURNAL_POINTER, failure)
-}
-
-fn sync_database_file(connection: &Connection) -> Result<()> {
-    let failure = "the database file could not be flushed to the disk";
-    sync_file(connection, ffi::SQLITE_FCNTL_FILE_POINTER, failure)
-}
-
-fn sync_file(connection: &Connection, which: i32, failure: &str) -> Result<()> {
     with_file(connection, which, failure, |file, methods| {
         methods.xSync.map_or(ffi::SQLITE_OK, |sync| {
             // SAFETY: `with_file` hands over an open file and its own methods.
@@ -290,16 +292,27 @@ pub(crate) fn look_at_log(connection: &Connection) -> Result<(i32, i32)> {
     run(connection, CheckpointMode::NOOP)
 }
 
-/// Writes one page that changes nothing, when the next write would begin the log again.
-fn start_log_anew(connection: &Connection) -> Result<()> {
+/// Makes sure that the next write need not begin the log anew: the first one syncs its header on the
+/// thread that writes. Writes one page that changes nothing, when all others are in the file; says
+/// whether the log was begun anew with it, for which no reader may be in the way.
+///
+/// A connection that begins the log keeps the pages that it has in memory; all others forget theirs.
+///
+/// # Errors
+///
+/// A lock that is in the way, at once: whoever asked knows how long to wait.
+pub(crate) fn begin_log(connection: &Connection) -> Result<bool> {
     let (log_pages, moved_pages) = look_at_log(connection)?;
     if log_pages > moved_pages {
-        return Ok(());
+        return Ok(false);
     }
+    // What a long reader has let the file grow to, it does not keep.
+    connection.pragma_update(None, "journal_size_limit", LOG_LIMIT_BYTES)?;
     transaction::run(connection, || {
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        Ok(connection.pragma_update(None, "user_version", version)?)
-    })
+        Ok::<_, Error>(connection.pragma_update(None, "user_version", version)?)
+    })?;
+    Ok(look_at_log(connection)?.0 <= log_pages.max(1))
 }
 
 fn run(connection: &Connection, mode: CheckpointMode) -> Result<(i32, i32)> {
@@ -372,10 +385,9 @@ mod tests {
         let config = folder.config();
         let main = connection::open(&config, Role::EventLoop).unwrap();
         assert_eq!(noop(&main).0, 0);
-        let mut keeper = LogKeeper::new(config);
-        keeper.begin_log().unwrap();
+        assert!(begin_log(&main).unwrap());
         assert_eq!(noop(&main).0, 1);
-        keeper.begin_log().unwrap();
+        assert!(!begin_log(&main).unwrap(), "there is one to go on with");
         assert_eq!(noop(&main).0, 1);
     }
 
@@ -411,9 +423,12 @@ mod tests {
             .execute_batch("BEGIN; SELECT count(*) FROM t")
             .unwrap();
         main.execute_batch("INSERT INTO t VALUES (1)").unwrap();
-        keeper.relieve().unwrap();
-        // SQLite syncs the log before it moves pages; the file is synced by hand.
+        assert_eq!(keeper.relieve().unwrap(), None);
+        // SQLite syncs the log before it moves pages, and the file when none is left.
         let full = ffi::SQLITE_SYNC_FULL;
+        assert_eq!(connection::take_sync_flags(), [full]);
+        reader.execute_batch("COMMIT").unwrap();
+        assert!(keeper.relieve().unwrap().is_some());
         assert_eq!(connection::take_sync_flags(), [full, full]);
     }
 
@@ -469,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_moved_beside_a_reader_is_synced_too() {
+    fn a_failed_sync_loses_what_was_moved_beside_a_reader() {
         let folder = TestFolder::new();
         let main = connection::open(&folder.config(), Role::EventLoop).unwrap();
         main.execute_batch("CREATE TABLE t(x)").unwrap();
@@ -478,11 +493,26 @@ mod tests {
             .execute_batch("BEGIN; SELECT count(*) FROM t")
             .unwrap();
         main.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+        let failure = |extended_code| Error::Sqlite {
+            extended_code,
+            message: String::new(),
+        };
         let mut keeper = LogKeeper::new(folder.config());
-        keeper.relieve().unwrap();
+        keeper.note_failure(&failure(ffi::SQLITE_IOERR_FSYNC));
+        assert!(!keeper.needs_vacuum, "there was nothing to lose");
+        assert_eq!(keeper.relieve().unwrap(), None);
         let (log_pages, moved_pages) = noop(&main);
         assert!(0 < moved_pages && moved_pages < log_pages);
         assert!(!keeper.checkpoint().unwrap(), "not whole");
+        keeper.note_failure(&failure(ffi::SQLITE_FULL));
+        assert!(!keeper.needs_vacuum, "a full disk forgets nothing");
+        keeper.note_failure(&failure(ffi::SQLITE_IOERR_FSYNC));
+        assert!(keeper.needs_vacuum);
+        reader.execute_batch("COMMIT").unwrap();
+        keeper.flush().unwrap();
+        assert!(keeper.relieve().unwrap().is_some());
+        keeper.note_failure(&failure(ffi::SQLITE_IOERR_FSYNC));
+        assert!(!keeper.needs_vacuum, "all was synced");
     }
 
     #[test]
@@ -492,7 +522,7 @@ mod tests {
         keeper.flush().unwrap();
         let failure = keeper.run(|_| Err::<(), _>(Error::Closed));
         assert!(failure.is_err() && keeper.connection.is_none());
-        keeper.begin_log().unwrap();
+        keeper.relieve().unwrap();
         assert!(keeper.connection.is_some());
     }
 }

@@ -26,7 +26,7 @@ pub mod wal_reader;
 pub(crate) use backup::{Control, backup, backup_with};
 pub use integrity::{Finding, IntegrityOptions, IntegrityReport, Severity};
 pub(crate) use integrity::{check, check_with};
-pub(crate) use log_keeper::{LogKeeper, close, log_bytes, look_at_log};
+pub(crate) use log_keeper::{LogKeeper, begin_log, close, log_bytes, look_at_log};
 pub(crate) use repair::repair;
 pub use repair::{RepairOptions, RepairReport};
 pub(crate) use restore::{restore, restore_with};

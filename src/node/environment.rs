@@ -4,6 +4,7 @@
 
 use super::error::ErrorClass;
 use super::row_codec::Codes;
+use crate::page_cache;
 use napi::bindgen_prelude::{Function, Unknown};
 use napi::{Env, JsValue, check_status, sys};
 use napi_derive::napi;
@@ -32,6 +33,7 @@ pub fn initialize(
     error_class: Function<'_, super::error::ErrorArguments<'static>, Unknown<'static>>,
     #[napi(ts_arg_type = "Int32Array")] codes: Unknown<'_>,
 ) -> napi::Result<()> {
+    page_cache::correct();
     let environment = Environment {
         error_class: ErrorClass::new(&error_class)?,
         codes: keep_codes(codes)?,

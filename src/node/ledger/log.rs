@@ -61,14 +61,22 @@ impl Ledger {
         })
     }
 
-    /// Begins the log again, for the method `operation`.
-    #[napi(ts_return_type = "Promise<void>")]
+    /// Begins the log again, for the method `operation`, if all of it is in the file; says whether it
+    /// did, since a reader may be in the way.
+    ///
+    /// The log's thread does so with this handle itself, whose cache stays good: nothing else may use
+    /// it until the promise settles.
+    #[napi(ts_return_type = "Promise<boolean>")]
     pub fn begin_log<'env>(&self, env: &'env Env, operation: String) -> napi::Result<Object<'env>> {
-        self.keep_log(env, operation, LogKeeper::begin_log)
+        let handle = Arc::clone(&self.handle);
+        self.keep_log(env, operation, move |_| {
+            handle.with_writable(|manager| maintenance::begin_log(manager.connection()))
+        })
     }
 
-    /// Moves the log into the file as far as it can be while this handle goes on writing.
-    #[napi(ts_return_type = "Promise<void>")]
+    /// Moves the log into the file as far as it can be while this handle goes on writing; says how many
+    /// pages it had when that began, if all of them are in the file.
+    #[napi(ts_return_type = "Promise<number | null>")]
     pub fn relieve_log<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         self.keep_log(env, "checkpoint".to_owned(), LogKeeper::relieve)
     }

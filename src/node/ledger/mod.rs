@@ -42,7 +42,6 @@ use std::sync::Arc;
 /// A handle on a ledger for an event loop: it never waits and never syncs by itself.
 #[napi]
 pub struct Ledger {
-    /// Before the handle: what still works on the file ends before the file is closed.
     upkeep: RefCell<Upkeep>,
     handle: Arc<Handle>,
     config: DatabaseConfig,
@@ -118,6 +117,8 @@ impl Ledger {
 impl Drop for Ledger {
     /// A forgotten handle's transaction is over: SQLite rolls it back as it closes.
     fn drop(&mut self) {
+        // The log's thread may be using the handle.
+        drop(self.upkeep.replace(Upkeep::new(self.config.clone())));
         // Its functions may be collected later.
         drop(self.handle.take());
         self.file.release(self.owner);
