@@ -1,6 +1,8 @@
 // @ts-check
 'use strict';
 
+const { performance } = require('node:perf_hooks');
+
 /**
  * Owns the two ledgers of a connection: one that writes, and reads while it is free to, and one that only
  * reads. A database in memory has the first alone.
@@ -9,10 +11,14 @@
  * @typedef {{ writer: Ledger, reader: Ledger | undefined }} Pair
  */
 
+/** Handles that fail are opened again at most once in so long: a disk that fails on is not helped by it. */
+const REOPEN_MS = 1000;
+
 class Handles {
   /** @type {Pair | undefined} */
   #pair;
   #isLent = false;
+  #reopenedAt = Number.NEGATIVE_INFINITY;
   #connect;
 
   /** @param {(isFirst: boolean) => Promise<Pair>} connect */
@@ -38,6 +44,14 @@ class Handles {
   async open(isFirst) {
     await this.#pair?.writer.setLogAside();
     this.#pair = await this.#connect(isFirst);
+  }
+
+  /** Says whether handles that have failed may be opened again, which then is done. */
+  mayReopen() {
+    const now = performance.now();
+    if (now - this.#reopenedAt < REOPEN_MS) return false;
+    this.#reopenedAt = now;
+    return true;
   }
 
   /** @param {boolean} keepLog whether the log's last pages are left where they are */

@@ -75,7 +75,7 @@ class Log {
   prepareWrite(writer, operation) {
     if (!this.#isUsed) return undefined;
     this.#isWritten = true;
-    const pages = writer.prepareWrite();if(globalThis.__pages!==undefined&&Math.abs(pages-globalThis.__pages)>200){globalThis.__pages=pages;globalThis.__log.push(['pages',performance.now(),pages])}
+    const pages = writer.prepareWrite();
     if (pages < 0) return this.#begin(writer, operation);
     // Relief begins behind the write: it could move the whole log before the write has begun,
     // which would then begin the log again by itself.
@@ -171,8 +171,11 @@ class Log {
    * @param {Ledger} writer
    * @param {string} operation
    */
-  #begin(writer, operation) {
-    return this.#lendWriter(() => writer.beginLog(operation));
+  async #begin(writer, operation) {
+    const isBegun = await this.#lendWriter(() => writer.beginLog(operation));
+    // Which it is only when all of it is in the file and synced.
+    if (isBegun) this.checkpointError = undefined;
+    return isBegun;
   }
 
   /**
@@ -201,15 +204,13 @@ class Log {
    * @returns {Promise<boolean>} whether all of it is in the file
    */
   async #shorten(writer, isFull) {
-    const moved = await writer.relieveLog();
+    await writer.relieveLog();
     // A lock in the way is nothing but a log that stays as it is.
-    const isBegun =
-      moved !== null &&
-      (await this.#begin(writer, 'checkpoint').catch((error) => {
-        if (isLocked(error)) return false;
-        throw error;
-      }));
-    return isBegun || !isFull ? moved !== null : writer.checkpoint();
+    const isBegun = await this.#begin(writer, 'checkpoint').catch((error) => {
+      if (isLocked(error)) return false;
+      throw error;
+    });
+    return isBegun || !isFull ? isBegun : writer.checkpoint();
   }
 
   /** @param {number} pages how many the log has */
@@ -227,20 +228,20 @@ class Log {
    */
   #relieve(writer) {
     this.#isReliefDue = false;
-    this.#relief = this.#report(writer.relieveLog().then((moved) => this.#noteMoved(moved))).then(() => {
+    const moved = writer.relieveLog().then((pages) => this.#noteMoved(pages));
+    this.#relief = this.#report(moved).then(() => {
       this.#relief = undefined;
     });
   }
 
   /**
    * @param {number | null} pages how many the log had that are all in the file now
-   * @returns {boolean} whether all were moved
+   * @returns {boolean} false: what was written meanwhile is not, nor is the file synced before it is
    */
   #noteMoved(pages) {
-    if (pages === null) return false;
-    this.#movedPages = pages;
-    if (pages >= CLOSING_PAGES) this.#relieveAt = pages + SHORT_PAGES;
-    return true;
+    if (pages !== null) this.#movedPages = pages;
+    if (pages !== null && pages >= CLOSING_PAGES) this.#relieveAt = pages + SHORT_PAGES;
+    return false;
   }
 
   /**
@@ -249,8 +250,7 @@ class Log {
    *
    * @param {Promise<boolean>} checkpoint says whether all of the log is in the file
    */
-  async #report(checkpoint, what='hold') {
-    const t0=performance.now();globalThis.__log?.push([what+' begin',t0]);checkpoint.then(()=>globalThis.__log?.push([what+' end',performance.now(),performance.now()-t0]));
+  async #report(checkpoint) {
     try {
       if (await checkpoint) this.checkpointError = undefined;
     } catch (error) {

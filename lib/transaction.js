@@ -34,7 +34,7 @@ class Transaction {
   #pending = new Set();
   /** @type {(reason: unknown) => void} */
   #rejectAborted = () => {};
-  /** @type {Promise<never>} rejects when the transaction is ended from outside */
+  /** @type {{ error: unknown } | undefined} what it rejects with when it was ended from outside */
   #aborted;
   #isFinished = false;
   /** @type {unknown} what ended it before its time: closing, or an error at which SQLite did */
@@ -57,10 +57,6 @@ class Transaction {
     this.#boundary = boundary;
     this.#timeoutMs = timeoutMs;
     this.#parent = parent;
-    this.#aborted = new Promise((_, reject) => {
-      this.#rejectAborted = reject;
-    });
-    this.#aborted.catch(() => {});
   }
 
   /**
@@ -81,10 +77,8 @@ class Transaction {
       stopListening = onAbort(signal, () => this.#abortBy(aborted(operation, signal?.reason)));
       if (signal?.aborted) throw aborted(operation, signal.reason);
       this.requireOpen('transaction');
-      value = await Promise.race([storage.run(this, async () => run()), this.#aborted]);
-      while (this.#pending.size > 0) {
-        await Promise.race([Promise.all(this.#pending), this.#aborted]);
-      }
+      value = await this.#unlessAborted(() => storage.run(this, run));
+      while (this.#pending.size > 0) await this.#unlessAborted(() => Promise.all(this.#pending));
       this.requireOpen('transaction');
     } catch (error) {
       if (!this.#isFinished) {
@@ -98,6 +92,21 @@ class Transaction {
     this.#finish();
     await this.#boundary.commit();
     return value;
+  }
+
+  /**
+   * Waits for work, or until the transaction is ended from outside.
+   *
+   * @template T
+   * @param {() => T | Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  #unlessAborted(work) {
+    return new Promise((resolve, reject) => {
+      if (this.#aborted) throw this.#aborted.error;
+      this.#rejectAborted = reject;
+      Promise.resolve(work()).then(resolve, reject);
+    });
   }
 
   /**
@@ -175,6 +184,7 @@ class Transaction {
   #end(reason, error = transactionAborted('transaction', reason)) {
     if (this.#isFinished) return;
     this.#finish();
+    this.#aborted = { error };
     this.#boundary.rollBack();
     this.#rejectAborted(error);
   }

@@ -5,8 +5,8 @@ const { performance } = require('node:perf_hooks');
 const { commitTransaction } = require('./commit.js');
 
 /**
- * Owns a transaction's hold on the writing side: how old it is, and how it ends. What happens
- * inside is the business of `transaction.js`.
+ * Owns a transaction's hold on the writing side: how old it is, when it is too old, and how it ends. What
+ * happens inside is the business of `transaction.js`.
  *
  * @typedef {import('../binding.js').Ledger} Ledger
  *
@@ -19,11 +19,49 @@ const { commitTransaction } = require('./commit.js');
  * @property {() => void} onEnd called when the writing side is free again
  */
 
+/** Tells the open transaction that it is too old: one timer for all, since most end long before. */
+class ExpiryTimer {
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer;
+  /** @type {TransactionTurn | undefined} */
+  #watched;
+
+  /** @param {number} timeoutMs how old a transaction may grow */
+  constructor(timeoutMs) {
+    this.timeoutMs = timeoutMs;
+  }
+
+  /** @param {TransactionTurn} transaction */
+  watch(transaction) {
+    this.#watched = transaction;
+    this.#timer?.ref();
+    this.#timer ??= setTimeout(this.#expire, this.timeoutMs);
+  }
+
+  /** Lets the process end while no transaction is open. */
+  unwatch() {
+    this.#watched = undefined;
+    this.#timer?.unref();
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+  }
+
+  #expire = () => {
+    this.#timer = undefined;
+    if (!this.#watched) return;
+    const leftMs = this.timeoutMs - this.#watched.ageMs;
+    // A timer can be a moment early.
+    if (leftMs <= 1) this.#watched.expire();
+    else this.#timer = setTimeout(this.#expire, leftMs);
+  };
+}
+
 class TransactionTurn {
   isExpired = false;
   #openedAt = performance.now();
-  #timer;
-  #timeoutMs;
+  #expiry;
   #owner;
   /** @type {Inside | undefined} */
   #inside;
@@ -32,25 +70,27 @@ class TransactionTurn {
 
   /**
    * @param {Ledger} ledger the handle that it is open on
-   * @param {number} timeoutMs
+   * @param {ExpiryTimer} expiry
    * @param {number} turnNumber the loop's turn in which it began
    * @param {Owner} owner
    */
-  constructor(ledger, timeoutMs, turnNumber, owner) {
+  constructor(ledger, expiry, turnNumber, owner) {
     this.ledger = ledger;
     this.turnNumber = turnNumber;
-    this.#timeoutMs = timeoutMs;
+    this.#expiry = expiry;
     this.#owner = owner;
-    this.#timer = setTimeout(() => {
-      this.isExpired = true;
-      owner.onExpire();
-    }, timeoutMs);
+    expiry.watch(this);
+  }
+
+  expire() {
+    this.isExpired = true;
+    this.#owner.onExpire();
   }
 
   get ageMs() {
     const ageMs = performance.now() - this.#openedAt;
     // A timer can be a moment early.
-    return this.isExpired ? Math.max(ageMs, this.#timeoutMs) : ageMs;
+    return this.isExpired ? Math.max(ageMs, this.#expiry.timeoutMs) : ageMs;
   }
 
   /** @param {Inside} inside what is to end with it */
@@ -68,7 +108,7 @@ class TransactionTurn {
   async commit() {
     let synced;
     try {
-      await commitTransaction(this.ledger, this.#timeoutMs);
+      await commitTransaction(this.ledger, this.#expiry.timeoutMs);
       synced = this.#owner.acknowledge();
     } finally {
       this.#end();
@@ -85,9 +125,9 @@ class TransactionTurn {
   }
 
   #end() {
-    clearTimeout(this.#timer);
+    this.#expiry.unwatch();
     this.#owner.onEnd();
   }
 }
 
-module.exports = { TransactionTurn };
+module.exports = { ExpiryTimer, TransactionTurn };

@@ -11,7 +11,7 @@ const { Handles } = require('./handles.js');
 const { LockWait, pauseAfter } = require('./lock_wait.js');
 const { Log } = require('./log.js');
 const { LoopTurn } = require('./loop_turn.js');
-const { TransactionTurn } = require('./transaction_turn.js');
+const { ExpiryTimer, TransactionTurn } = require('./transaction_turn.js');
 
 /**
  * Owns when a call runs, for one connection of a manager from opening to closing: the queue, the
@@ -33,9 +33,6 @@ const { TransactionTurn } = require('./transaction_turn.js');
 /** How long a writer with much to do pauses while others want the file's lock. */
 const COURTESY_MS = 2;
 
-/** Handles that fail are opened again at most once in so long. */
-const REOPEN_MS = 1000;
-
 class Turn {
   /** @type {'opening' | 'open' | 'closing' | 'closed'} */
   #state = 'opening';
@@ -53,12 +50,11 @@ class Turn {
   #hasWritten = false;
   #isDrainPlanned = false;
   #background = new Background();
+  #expiry;
   #loopTurn;
   #lockWait = new LockWait();
   /** @type {unknown} why the connection could not be opened */
   #failure;
-  /** When handles that failed were last opened again. */
-  #reopenedAt = Number.NEGATIVE_INFINITY;
   /** @type {(() => void) | undefined} called when nothing waits or runs any more */
   #whenIdle;
   #config;
@@ -74,6 +70,7 @@ class Turn {
   constructor(config, connect, events) {
     this.#config = config;
     this.#handles = new Handles(connect);
+    this.#expiry = new ExpiryTimer(config.timeout);
     this.#loopTurn = new LoopTurn(
       config.enableWAL && config.path !== ':memory:',
       () => this.#isFree() && this.#handles.writer.isReplaced && this.#reopen('replaced'),
@@ -157,6 +154,7 @@ class Turn {
     try {
       await this.#handles.close(await this.#log.finish(this.#handles.writer));
     } finally {
+      this.#expiry.close();
       this.#state = 'closed';
     }
   }
@@ -202,10 +200,9 @@ class Turn {
   batch(operation, steps, signal) {
     const run = (/** @type {Ledger} */ writer) => {
       writer.begin();
-      const acknowledge = () => this.#log.acknowledge(writer, operation);
       return runSteps(writer, operation, steps, {
         pause: () => this.pause(),
-        acknowledge,
+        acknowledge: () => this.#log.acknowledge(writer, operation),
         signal,
         timeoutMs: this.#config.timeout,
       });
@@ -405,9 +402,7 @@ class Turn {
   #mustReopen(error) {
     if (!isIoFailure(error) || !this.#isFree() || this.#config.path === ':memory:' || this.#config.readonly)
       return false;
-    // A disk that fails on is not helped by that.
-    if (performance.now() - this.#reopenedAt < REOPEN_MS) return false;
-    this.#reopenedAt = performance.now();
+    if (!this.#handles.mayReopen()) return false;
     this.#reopen('IOERR', error);
     return true;
   }
@@ -590,7 +585,7 @@ class Turn {
    * @type {(entry: Entry, writer: Ledger) => void}
    */
   #openTransaction(entry, writer) {
-    const transaction = new TransactionTurn(writer, this.#config.timeout, this.#loopTurn.number, {
+    const transaction = new TransactionTurn(writer, this.#expiry, this.#loopTurn.number, {
       onExpire: () => this.#queue.rejectWaiting((waiting) => behindTransaction(waiting.operation, transaction.ageMs)),
       acknowledge: () => this.#log.acknowledge(writer, 'transaction'),
       onEnd: () => {
