@@ -75,7 +75,7 @@ test('it holds what it needs and nothing else', () => {
     'lib/driver.js',
     'lib/entry.js',
     'lib/error.js',
-  'lib/handles.js',
+    'lib/handles.js',
     'lib/json.js',
     'lib/ledger.js',
     'lib/listing.js',

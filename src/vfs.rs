@@ -1,7 +1,6 @@
 //! Owns a layer between SQLite and the system's files, which gathers what a commit appends to the
-//! write-ahead log into one write (`gathering.rs`); lets pages of a mapped file be copied into SQLite's
-//! cache instead of used in place; and keeps, where it is asked to, the lock of a reader who will soon
-//! be back.
+//! write-ahead log into one write (`gathering.rs`); maps the file, without SQLite's knowing, to read pages
+//! from there (`mapping.rs`); and keeps, where it is asked to, the lock of a reader who will soon be back.
 //!
 //! It may not know tables, nor keep back what SQLite believes to be in the log: any other use of the
 //! log (reading, syncing, its size, truncation) writes first what was gathered.
@@ -14,12 +13,14 @@
 #![allow(unsafe_code)]
 
 use gathering::Gathering;
+use mapping::Mapping;
 use rusqlite::{Connection, ffi};
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
 mod gathering;
+mod mapping;
 
 /// The version of SQLite whose writing of the log was read for this module.
 const KNOWN_SQLITE_VERSION: c_int = 3_054_001;
@@ -62,6 +63,7 @@ struct Attachment {
     /// Of a database: its log, while that is open; of a log: its database.
     partner: *mut Attachment,
     gathering: Gathering,
+    mapping: Mapping,
     /// Of a database: whether a reader's lock stays when SQLite gives it back.
     keeps_read_lock: bool,
     /// The reader's lock that the file still has, though SQLite has given it back.
@@ -130,6 +132,7 @@ unsafe extern "C" fn open(
                 original,
                 partner: ptr::null_mut(),
                 gathering: Gathering::default(),
+                mapping: Mapping::default(),
                 keeps_read_lock: false,
                 kept_read_lock: None,
             },
@@ -140,9 +143,9 @@ unsafe extern "C" fn open(
                 methods.xShmLock = Some(lock_shared_memory);
                 methods.xShmUnmap = Some(unmap_shared_memory);
                 methods.xFileControl = Some(control_database);
-                if (*original).iVersion >= 3 {
-                    methods.xFetch = Some(fetch_nothing);
-                }
+                // SQLite finds nothing that maps files, and so asks for no mapped page, whenever it uses one.
+                methods.iVersion = 2;
+                methods.xRead = Some(read_database);
                 (*file).pMethods = &raw const (*attachment).methods;
             }
             return code;
@@ -322,27 +325,19 @@ unsafe extern "C" fn close_log(file: *mut ffi::sqlite3_file) -> c_int {
     }
 }
 
-/// Lets the file be mapped, and gives SQLite no page of the mapping: it then copies pages into its
-/// cache, from the mapping, and looks at their cells once (`cell_size_check`) instead of whenever a
-/// page is used.
-unsafe extern "C" fn fetch_nothing(
+unsafe extern "C" fn read_database(
     file: *mut ffi::sqlite3_file,
-    offset: i64,
+    data: *mut c_void,
     length: c_int,
-    page: *mut *mut c_void,
+    offset: i64,
 ) -> c_int {
     // SAFETY: SQLite calls this for a database that `open` attached to; the rest is handed on.
     unsafe {
-        with_attached(file, |_, original| {
-            let (Some(fetch), Some(unfetch)) = (original.xFetch, original.xUnfetch) else {
-                return ffi::SQLITE_OK;
-            };
-            let code = fetch(file, offset, length, page);
-            if code == ffi::SQLITE_OK && !(*page).is_null() {
-                unfetch(file, offset, *page);
-                *page = ptr::null_mut();
-            }
-            code
+        with_attached(file, |attachment, original| {
+            attachment.mapping.update(file, original, offset, length);
+            original.xRead.map_or(ffi::SQLITE_IOERR_READ, |read| {
+                read(file, data, length, offset)
+            })
         })
     }
 }
@@ -369,10 +364,13 @@ unsafe extern "C" fn control_database(
     operation: c_int,
     argument: *mut c_void,
 ) -> c_int {
-    // SAFETY: SQLite calls this for a database that `open` attached to; who asks for this layer's
-    // operation gives a `c_int`; the rest is handed on.
+    // SAFETY: SQLite calls this for a database that `open` attached to, and for a pragma with its name and
+    // value; who asks for this layer's operation gives a `c_int`; the rest is handed on.
     unsafe {
         with_attached(file, |attachment, original| {
+            if operation == ffi::SQLITE_FCNTL_PRAGMA {
+                mapping::hear_pragma(file, original, argument.cast());
+            }
             if operation != KEEP_READ_LOCK {
                 return original
                     .xFileControl

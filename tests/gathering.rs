@@ -242,3 +242,63 @@ fn pages_are_copied_from_the_mapping_and_used_from_the_cache() {
     assert_eq!(more_misses, misses);
     assert!(more_hits - hits >= 50, "{hits}, {more_hits}");
 }
+
+/// How long the mappings of the file are, in bytes.
+#[cfg(target_os = "linux")]
+fn mapped_bytes(path: &std::path::Path) -> u64 {
+    let path = std::fs::canonicalize(path).unwrap();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines()
+        .filter(|line| line.ends_with(path.to_str().unwrap()))
+        .map(|line| {
+            let (start, end) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
+            u64::from_str_radix(end, 16).unwrap() - u64::from_str_radix(start, 16).unwrap()
+        })
+        .sum()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_mapping_follows_a_file_that_others_shorten_and_let_grow() {
+    let folder = Folder::new("resized");
+    let (reader, writer) = (folder.open(), folder.open());
+    let file = folder.0.join("a.db");
+    let fill = |rows: u32| {
+        writer
+            .handle()
+            .execute_batch(&format!(
+                "DROP TABLE IF EXISTS t; CREATE TABLE t (text TEXT);
+                 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+                 INSERT INTO t SELECT printf('%01000d', i) FROM n;
+                 VACUUM; PRAGMA wal_checkpoint(TRUNCATE);"
+            ))
+            .unwrap();
+        std::fs::metadata(&file).unwrap().len()
+    };
+    let sum = "SELECT sum(length(text)) FROM t";
+    let read = |rows: i64| assert_eq!(ask::<i64>(reader.handle(), sum), rows * 1_000);
+    writer.handle().pragma_update(None, "mmap_size", 0).unwrap();
+    let large = fill(5_000);
+    read(5_000);
+    assert!(mapped_bytes(&file) >= large);
+    // What is behind the file's end is mapped still, and would kill who reads it.
+    let small = fill(1_000);
+    assert!(small < large / 2, "{small} {large}");
+    read(1_000);
+    read(1_000);
+    let larger = fill(20_000);
+    read(20_000);
+    // The first read went beyond the mapping; the next finds all of it there.
+    fill(20_001);
+    read(20_001);
+    assert!(
+        mapped_bytes(&file) >= larger,
+        "{} {larger}",
+        mapped_bytes(&file)
+    );
+    reader.handle().pragma_update(None, "mmap_size", 0).unwrap();
+    assert_eq!(ask::<i64>(reader.handle(), "PRAGMA mmap_size"), 0);
+    fill(1_002);
+    read(1_002);
+    assert_eq!(mapped_bytes(&file), 0);
+}
