@@ -175,7 +175,7 @@ class Turn {
    * @returns {Promise<T>}
    */
   read(operation, run, signal) {
-    if (this.#queue.pendingWrites === 0 && this.#state === 'open' && this.#loopTurn.hasTime()) {
+    if (this.#queue.pendingWrites === 0 && this.#state === 'open' && this.#loopTurn.hasTimeToRead()) {
       const ledger = this.#readHandle();
       if (ledger && this.#state === 'open') {
         try {
@@ -269,9 +269,8 @@ class Turn {
       return Promise.reject(notConnected(operation, this.#failure));
     // Reads go on beside it by the reader, now or, when this turn has lasted long enough, in the next.
     const isFreeRead = kind === 'read' && this.#queue.pendingWrites === 0 && this.#handles.reader !== undefined;
-    if (this.#transaction?.isExpired && !isFreeRead) {
+    if (this.#transaction?.isExpired && !isFreeRead)
       return Promise.reject(behindTransaction(operation, this.#transaction.ageMs));
-    }
     return new Promise((resolve, reject) => {
       /** @type {Entry} */
       const entry = { kind, operation, run, interrupt, queuedAt: performance.now(), resolve, reject };
@@ -320,7 +319,7 @@ class Turn {
       }
       if (!this.#loopTurn.hasTime()) break;
       if (entry.kind === 'read') {
-        if (isBehindWrite || !this.#startRead(entry, performance.now(), 0)) waiting.push(entry);
+        if (isBehindWrite || !this.#startRead(entry)) waiting.push(entry);
         index += 1;
       } else {
         index += this.#start(queue, index);
@@ -334,12 +333,10 @@ class Turn {
   #onTurnEnd() {
     if (this.#hasWritten && this.#isFree()) {
       this.#hasWritten = false;
-      if (this.#lockWait.isContended && this.#queue.length > 0) {
-        // Or they would hardly ever find the lock free.
-        this.#hold(new Promise((resolve) => setTimeout(resolve, COURTESY_MS)));
-      } else {
-        this.#hold(this.#log.tidy(this.#handles.writer));
-      }
+      // Without a pause, others would hardly ever find the lock free.
+      const isCourteous = this.#lockWait.isContended && this.#queue.length > 0;
+      const pause = () => new Promise((resolve) => setTimeout(resolve, COURTESY_MS));
+      this.#hold(isCourteous ? pause() : this.#log.tidy(this.#handles.writer));
     }
     this.#drain();
   }
@@ -374,24 +371,25 @@ class Turn {
   /**
    * Reads for a call that was queued; tries again a little later while a lock is in the way.
    *
-   * @type {(entry: Entry, since: number, attempts: number) => boolean} since when the timeout counts; false
+   * @type {(entry: Entry, attempts?: number, since?: number) => boolean} since when the timeout counts; false
    *   when it must wait in the queue: there is no handle for it now
    */
-  #startRead(entry, since, attempts) {
+  #startRead(entry, attempts = 0, since = 0) {
     const ledger = this.#readHandle();
     if (!ledger || !this.#hasHandles) return false;
     try {
       entry.resolve(this.#loopTurn.read(ledger, entry.run));
     } catch (error) {
       if (this.#mustReopen(error)) return false;
-      if (!isLocked(error) || performance.now() - since >= this.#config.timeout) {
+      const metAt = since || performance.now();
+      if (!isLocked(error) || performance.now() - metAt >= this.#config.timeout) {
         entry.reject(error);
         return true;
       }
       this.#retryingReads.add(entry);
       setTimeout(() => {
         const isWanted = this.#retryingReads.delete(entry);
-        if (isWanted && !this.#startRead(entry, since, attempts + 1)) this.#queue.unshift(entry);
+        if (isWanted && !this.#startRead(entry, attempts + 1, metAt)) this.#queue.unshift(entry);
         this.#drain();
       }, pauseAfter(attempts));
     }
@@ -410,7 +408,6 @@ class Turn {
   /**
    * Lets reads that need not wait for a transaction run in it, before anything of its own does: they see what
    * is committed, without locks of their own.
-   *
    * @type {(queue: Entry[], index: number, writer: Ledger) => boolean} those that ran are taken out; false when the
    *   transaction is lost to a failure of one
    */
@@ -491,8 +488,7 @@ class Turn {
     } else {
       for (const entry of slice.done) {
         // A read has nothing to lose: it sees what is there now.
-        if (entry.kind !== 'read' || !this.#startRead(entry, performance.now(), 0))
-          this.#queue.giveUp(entry, slice.lostTo);
+        if (entry.kind !== 'read' || !this.#startRead(entry)) this.#queue.giveUp(entry, slice.lostTo);
       }
       this.#mustReopen(slice.lostTo);
     }
