@@ -173,6 +173,45 @@ test("writes and flush go on when all of libuv's threads are busy", async (t) =>
   await Promise.all(busy);
 });
 
+test('while the log is begun anew by the writing handle, reads go by the other one', async (t) => {
+  const { db } = await openWatched(t);
+  await db.addFileHash(newFileHash('known'));
+  const original = native.Ledger.prototype.beginLog;
+  let isBegun = false;
+  let readMeanwhile = 0;
+  t.mock.method(native.Ledger.prototype, 'beginLog', async function beginLog(operation) {
+    // As long as a slow disk takes, the handle is the other thread's.
+    const work = original.call(this, operation);
+    await sleep(50);
+    const outcome = await work;
+    isBegun = operation === 'checkpoint';
+    return outcome;
+  });
+  const reads = (async () => {
+    while (!isBegun) {
+      assert.equal(await db.isFileUploaded('known'), true);
+      assert.equal(await db.getFileHash('none'), undefined);
+      readMeanwhile += 1;
+      await sleep(1);
+    }
+  })();
+  for (let n = 0; !isBegun && n < 400; n += 1) await db.addFileHash(newWideFile(`h${n}`, 100_000));
+  await reads;
+  assert.ok(isBegun && readMeanwhile > 10, `${readMeanwhile} reads`);
+  assert.equal(await db.isFileUploaded('h100'), true);
+});
+
+test('a manager can be closed, and opened again, while its log is begun anew', async (t) => {
+  const { db } = await openWatched(t);
+  const beginLog = t.mock.method(native.Ledger.prototype, 'beginLog');
+  const writes = Array.from({ length: 400 }, (_, n) => db.addFileHash(newWideFile(`h${n}`, 100_000)));
+  while (!beginLog.mock.calls.some(({ arguments: [operation] }) => operation === 'checkpoint')) await sleep(0);
+  await db.disconnect();
+  assert.equal((await Promise.allSettled(writes)).filter(({ status }) => status === 'rejected').length, 0);
+  await db.connect();
+  assert.equal((await db.getStats()).totalFiles, 400);
+});
+
 // --- flush and vacuum -------------------------------------------------------------------------
 
 for (const config of [{}, { synchronous: 'FULL' }, { enableWAL: false }, { path: ':memory:' }]) {

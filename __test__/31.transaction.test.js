@@ -230,6 +230,26 @@ test('what waits longer than the timeout behind an open transaction gives up, an
   assert.equal(await db.isFileUploaded('a'), true);
 });
 
+test('each transaction has the whole timeout, also one that begins late in the time of another', async (t) => {
+  const db = await openLedger(t, { timeout: 1000 });
+  await db.transaction(() => db.setConfig('key', 1));
+  await sleep(700);
+  let release;
+  const open = db.transaction(
+    () =>
+      new Promise((resolve) => {
+        release = resolve;
+      }),
+  );
+  await sleep(600);
+  // The first one's time is over, this one's is not.
+  const waiting = db.addFileHash(newFileHash('a'));
+  await assert.rejects(waiting, (error) => error.code === 'DB_BUSY' && /open for 1\d\d\d ms/.test(error.message));
+  release();
+  await open;
+  await db.addFileHash(newFileHash('a'));
+});
+
 test('a transaction that SQLite ended is not committed', async (t) => {
   const file = path.join(makeFolder(t), 'a.db');
   const db = await openLedger(t, { path: file });

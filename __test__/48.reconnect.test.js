@@ -200,3 +200,49 @@ test('a failure of I/O opens the file anew once, and the call is made again', as
   assert.equal(await db.isFileUploaded('old0'), true);
   assert.equal(events.length, 2);
 });
+
+test('a read whose failure ends the transaction that it runs before costs that nothing', async (t) => {
+  const { db, events } = await openPair(t);
+  const failure = new DatabaseError('made up', {
+    code: 'SQLITE_IOERR_READ',
+    operation: 'getSchemaVersion',
+    errno: 266,
+  });
+  const original = native.Ledger.prototype.getSchemaVersion;
+  let failures = 0;
+  t.mock.method(native.Ledger.prototype, 'getSchemaVersion', function getSchemaVersion() {
+    if (failures > 0 || !this.inTransaction) return original.call(this);
+    failures += 1;
+    this.rollBack();
+    throw failure;
+  });
+  const play = async (name) => {
+    let begin;
+    const begun = new Promise((resolve) => {
+      begin = resolve;
+    });
+    const open = db.transaction(() => {
+      begin();
+      return db.setConfig('first', name);
+    });
+    const next = db.transaction(async () => {
+      await db.setConfig('next', name);
+      await sleep(5);
+      await db.addFileHash(newFileHash(name));
+    });
+    await begun;
+    return Promise.all([open, next, db.getSchemaVersion()]);
+  };
+  const version = (await play('reopened'))[2];
+  await sleep(5);
+  assert.deepEqual(events, [{ reason: 'IOERR', error: failure }]);
+  assert.equal(version, await db.getSchemaVersion());
+  assert.equal(await db.isFileUploaded('reopened'), true);
+  // Within a second it is the read's own failure.
+  failures = 0;
+  await assert.rejects(play('again'), (error) => error === failure);
+  await db.flush();
+  assert.equal(events.length, 1);
+  assert.equal(await db.getConfig('next'), 'again');
+  assert.equal(await db.isFileUploaded('again'), true);
+});

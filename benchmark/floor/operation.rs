@@ -26,9 +26,6 @@ const COUNT_IN_SESSION: &str = "UPDATE upload_sessions SET \
     success_count = coalesce(success_count, 0) + ?, error_count = coalesce(error_count, 0) + ?, \
     last_update = ? WHERE id = ?";
 const FILE_COLUMNS: usize = 9;
-/// The uploader of the mixed workload has this many files in hand.
-const FILES_IN_HAND: usize = 20;
-
 impl Floor {
     pub fn round(&self, request: &Request) -> Outcome<(u64, u64)> {
         match request.operation.as_str() {
@@ -205,8 +202,8 @@ impl Floor {
         })
     }
 
-    /// The uploader's own mix, as `operation/mixed.js` does it in its fastest idiom: each handful
-    /// of files in one transaction.
+    /// The uploader's own mix, as `operation/mixed.js` does it: each file that is new in a
+    /// transaction of its own.
     fn mixed(&self, request: &Request) -> Outcome<(u64, u64)> {
         let mut random = Random(request.round_seed);
         let work: Vec<MixedFile> = (0..request.count)
@@ -219,24 +216,22 @@ impl Floor {
         let mut count = self.prepare(COUNT_IN_SESSION)?;
         self.time("", || {
             let mut written = 0;
-            for handful in work.chunks(FILES_IN_HAND) {
-                main.execute_batch("BEGIN IMMEDIATE")?;
-                for MixedFile {
-                    file,
-                    session,
-                    fails,
-                } in handful
-                {
-                    if exists.exists([&file.hash])? {
-                        continue;
-                    }
-                    written += if *fails {
-                        log_error(&mut log, session, &file.path)?
-                    } else {
-                        add_file(&mut add, file)?
-                    };
-                    count.execute(params![1, !fails, fails, now(), session])?;
+            for MixedFile {
+                file,
+                session,
+                fails,
+            } in &work
+            {
+                if exists.exists([&file.hash])? {
+                    continue;
                 }
+                main.execute_batch("BEGIN IMMEDIATE")?;
+                written += if *fails {
+                    log_error(&mut log, session, &file.path)?
+                } else {
+                    add_file(&mut add, file)?
+                };
+                count.execute(params![1, !fails, fails, now(), session])?;
                 main.execute_batch("COMMIT")?;
             }
             Ok(u64::try_from(written)?)

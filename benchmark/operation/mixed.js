@@ -133,7 +133,7 @@ function peerFastest(database, work) {
 module.exports = {
   name: 'mixed: lookup, insert, counter, 1 % errors',
   group: 'manager',
-  count: 2_000,
+  count: 10_000,
   quickCount: 400,
   goal: { betterSqlite3: 1.5 },
   floor: 'mixed',

@@ -391,6 +391,68 @@ mod tests {
         assert_eq!(noop(&main).0, 1);
     }
 
+    fn cache_misses(connection: &Connection) -> i32 {
+        let (mut now, mut most) = (0, 0);
+        // SAFETY: the handle is open and used by this thread alone.
+        let code = unsafe {
+            let which = ffi::SQLITE_DBSTATUS_CACHE_MISS;
+            ffi::sqlite3_db_status(connection.handle(), which, &raw mut now, &raw mut most, 1)
+        };
+        assert_eq!(code, ffi::SQLITE_OK);
+        now
+    }
+
+    #[test]
+    fn who_begins_the_log_keeps_its_cache() {
+        let folder = TestFolder::new();
+        let config = folder.config();
+        let main = connection::open(&config, Role::EventLoop).unwrap();
+        let other = connection::open(&config, Role::EventLoop).unwrap();
+        main.execute_batch(
+            "CREATE TABLE t(x);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
+             INSERT INTO t SELECT zeroblob(1000) FROM n",
+        )
+        .unwrap();
+        let mut keeper = LogKeeper::new(config);
+        let misses_after = |keeper: &mut LogKeeper, beginner: &Connection| {
+            main.execute_batch("UPDATE t SET x = randomblob(1000)")
+                .unwrap();
+            assert!(keeper.relieve().unwrap().is_some());
+            assert!(begin_log(beginner).unwrap());
+            cache_misses(&main);
+            main.query_row("SELECT sum(length(x)) FROM t", [], |_| Ok(()))
+                .unwrap();
+            cache_misses(&main)
+        };
+        assert_eq!(misses_after(&mut keeper, &main), 0);
+        let misses = misses_after(&mut keeper, &other);
+        assert!(misses > 90, "{misses}");
+        assert_eq!(misses_after(&mut keeper, &main), 0);
+    }
+
+    #[test]
+    fn a_reader_in_the_way_leaves_the_log_to_be_gone_on_with() {
+        let folder = TestFolder::new();
+        let config = folder.config();
+        let main = connection::open(&config, Role::EventLoop).unwrap();
+        main.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES (1)")
+            .unwrap();
+        let reader = connection::open(&config, Role::EventLoopReader).unwrap();
+        reader
+            .execute_batch("BEGIN; SELECT count(*) FROM t")
+            .unwrap();
+        let mut keeper = LogKeeper::new(config);
+        let log_pages = keeper.relieve().unwrap();
+        assert_eq!(log_pages, Some(noop(&main).0));
+        assert!(!begin_log(&main).unwrap());
+        assert_eq!(Some(noop(&main).0 - 1), log_pages);
+        reader.execute_batch("COMMIT").unwrap();
+        keeper.relieve().unwrap();
+        assert!(begin_log(&main).unwrap());
+        assert_eq!(noop(&main).0, 1);
+    }
+
     #[test]
     fn closing_the_last_handle_removes_the_log() {
         let folder = TestFolder::new();
