@@ -135,27 +135,40 @@ function joinUpkeep(queue, start, work) {
 }
 
 /**
- * Commits the open transaction, or rolls it back; without a log, readers of other processes can be
- * in the way for a while.
+ * Commits the open transaction, or rolls it back.
  *
  * @param {Ledger} writer
  * @param {number} timeoutMs
+ * @returns {Promise<void> | undefined} when it is committed, if that was not possible at once: without a log,
+ *   readers of other processes can be in the way for a while
  */
-async function commitTransaction(writer, timeoutMs) {
-  /** @type {number | undefined} */
-  let since;
+function commitTransaction(writer, timeoutMs) {
+  try {
+    writer.commit();
+    return undefined;
+  } catch (error) {
+    if (isLocked(error)) return commitBehindLock(writer, performance.now() + timeoutMs);
+    writer.rollBack();
+    throw error;
+  }
+}
+
+/**
+ * @param {Ledger} writer
+ * @param {number} deadline
+ */
+async function commitBehindLock(writer, deadline) {
   for (let attempts = 0; ; attempts += 1) {
+    await new Promise((resolve) => setTimeout(resolve, pauseAfter(attempts)));
     try {
       writer.commit();
       return;
     } catch (error) {
-      since ??= performance.now();
-      if (!isLocked(error) || performance.now() - since >= timeoutMs) {
+      if (!isLocked(error) || performance.now() >= deadline) {
         writer.rollBack();
         throw error;
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, pauseAfter(attempts)));
   }
 }
 

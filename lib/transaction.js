@@ -16,7 +16,7 @@ const { aborted, behindTransaction, transactionAborted, transactionFinished } = 
  * @typedef {import('node:async_hooks').AsyncLocalStorage<Transaction>} Storage
  *
  * @typedef {object} Boundary how a transaction ends on its ledger
- * @property {() => Promise<void>} commit
+ * @property {() => Promise<void> | void} commit
  * @property {() => void} rollBack
  *
  * @typedef {object} Waiting
@@ -90,7 +90,8 @@ class Transaction {
       stopListening();
     }
     this.#finish();
-    await this.#boundary.commit();
+    const committed = this.#boundary.commit();
+    if (committed) await committed;
     return value;
   }
 
@@ -250,9 +251,7 @@ class Transaction {
     ledger.openSavepoint();
     /** @type {Boundary} */
     const savepoint = {
-      commit: async () => {
-        ledger.releaseSavepoint();
-      },
+      commit: () => ledger.releaseSavepoint(),
       rollBack: () => ledger.rollBackSavepoint(),
     };
     const child = new Transaction(ledger, savepoint, this.#timeoutMs, this);

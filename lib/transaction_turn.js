@@ -105,15 +105,19 @@ class TransactionTurn {
     this.#inside?.abort(reason);
   }
 
-  async commit() {
-    let synced;
+  /** @returns {Promise<void> | undefined} what the commit has to wait for, if anything */
+  commit() {
+    const acknowledge = () => this.#owner.acknowledge();
     try {
-      await commitTransaction(this.ledger, this.#expiry.timeoutMs);
-      synced = this.#owner.acknowledge();
-    } finally {
+      const committed = commitTransaction(this.ledger, this.#expiry.timeoutMs);
+      if (committed) return committed.then(acknowledge).finally(() => this.#end());
+      const synced = acknowledge();
       this.#end();
+      return synced;
+    } catch (error) {
+      this.#end();
+      throw error;
     }
-    return synced;
   }
 
   rollBack() {

@@ -304,29 +304,29 @@ class Turn {
     const queue = this.#queue.take();
     // Reads pass what waits for the writing side, but no write that was made before them.
     let isBehindWrite = this.#active?.kind === 'job';
-    /** @type {Entry[]} */
-    const waiting = [];
+    let waiting = 0;
     let index = 0;
     while (index < queue.length && this.#hasHandles) {
       const entry = queue[index];
       const isTaken = this.#active !== undefined || this.#isHeld;
       if (isTaken && isBehindWrite) break;
       if (isTaken && entry.kind !== 'read') {
-        waiting.push(entry);
+        queue[waiting++] = entry;
         isBehindWrite = isWrite(entry);
         index += 1;
         continue;
       }
       if (!this.#loopTurn.hasTime()) break;
       if (entry.kind === 'read') {
-        if (isBehindWrite || !this.#startRead(entry)) waiting.push(entry);
+        if (isBehindWrite || !this.#startRead(entry)) queue[waiting++] = entry;
         index += 1;
       } else {
         index += this.#start(queue, index);
         isBehindWrite ||= this.#active?.kind === 'job';
       }
     }
-    this.#queue.restore(waiting.concat(queue.slice(index)));
+    queue.splice(waiting, index - waiting);
+    this.#queue.restore(queue);
     if (this.#isIdle()) this.#whenIdle?.();
   }
 
