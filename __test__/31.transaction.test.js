@@ -250,6 +250,27 @@ test('each transaction has the whole timeout, also one that begins late in the t
   await db.addFileHash(newFileHash('a'));
 });
 
+test('what does its work when it is waited for does it inside the transaction', async (t) => {
+  const db = await openLedger(t);
+  const lazy = (name) => ({
+    // biome-ignore lint/suspicious/noThenProperty: as query builders have it
+    then: (resolve, reject) => db.setConfig(name, 1).then(resolve, reject),
+  });
+  await db.transaction(() => lazy('outer'));
+  await db.transaction(() => db.transaction(() => lazy('inner')));
+  await assert.rejects(
+    db.transaction(async () => {
+      await db.transaction(() => lazy('undone'));
+      throw new Error('made up');
+    }),
+    /made up/,
+  );
+  assert.deepEqual(
+    (await db.listConfig()).map(({ key }) => key),
+    ['inner', 'outer'],
+  );
+});
+
 test('a transaction that SQLite ended is not committed', async (t) => {
   const file = path.join(makeFolder(t), 'a.db');
   const db = await openLedger(t, { path: file });

@@ -46,8 +46,8 @@ class Handles {
     this.#pair = await this.#connect(isFirst);
   }
 
-  /** Says whether handles that have failed may be opened again, which then is done. */
-  mayReopen() {
+  /** Says whether handles that have failed may be opened again now: whoever asks does so. */
+  claimReopening() {
     const now = performance.now();
     if (now - this.#reopenedAt < REOPEN_MS) return false;
     this.#reopenedAt = now;

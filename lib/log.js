@@ -12,7 +12,7 @@ const { isLocked } = require('./error.js');
  * @typedef {import('../binding.js').Ledger} Ledger
  */
 
-/** Writers wait when the log has this many pages, 20 MB, until all of it is in the file. */
+/** At this many pages, 20 MB, writers wait until all of the log is in the file, readers permitting. */
 const CHECKPOINT_PAGES = 5000;
 
 /** Each time it has so many more, another thread moves them while the writers go on. */
@@ -173,7 +173,7 @@ class Log {
    */
   async #begin(writer, operation) {
     const isBegun = await this.#lendWriter(() => writer.beginLog(operation));
-    // Which it is only when all of it is in the file and synced.
+    // Which it is only when all of it is in the file and synced, or written anew after a failed sync.
     if (isBegun) this.checkpointError = undefined;
     return isBegun;
   }

@@ -77,7 +77,8 @@ class Transaction {
       stopListening = onAbort(signal, () => this.#abortBy(aborted(operation, signal?.reason)));
       if (signal?.aborted) throw aborted(operation, signal.reason);
       this.requireOpen('transaction');
-      value = await this.#unlessAborted(() => storage.run(this, run));
+      // What `run` gives may be a promise of others, which does its work when it is waited for: inside, too.
+      value = await this.#unlessAborted(() => storage.run(this, () => Promise.resolve(run())));
       while (this.#pending.size > 0) await this.#unlessAborted(() => Promise.all(this.#pending));
       this.requireOpen('transaction');
     } catch (error) {
@@ -99,14 +100,14 @@ class Transaction {
    * Waits for work, or until the transaction is ended from outside.
    *
    * @template T
-   * @param {() => T | Promise<T>} work
+   * @param {() => Promise<T>} work
    * @returns {Promise<T>}
    */
   #unlessAborted(work) {
     return new Promise((resolve, reject) => {
       if (this.#aborted) throw this.#aborted.error;
       this.#rejectAborted = reject;
-      Promise.resolve(work()).then(resolve, reject);
+      work().then(resolve, reject);
     });
   }
 

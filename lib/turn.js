@@ -19,8 +19,8 @@ const { ExpiryTimer, TransactionTurn } = require('./transaction_turn.js');
  * happen on the event loop's thread. ARCHITECTURE.md draws its states.
  *
  * Nothing here knows SQL or records. A call is a function of a ledger (the addon's handle) that
- * runs to its end at once. While a transaction is open on the writing handle, reads from outside
- * use a second one.
+ * runs to its end at once. While a transaction is open on the writing handle, or the log's thread
+ * has it, reads from outside use a second one.
  *
  * @typedef {import('../binding.js').Ledger} Ledger
  * @typedef {import('./entry.js').Entry} Entry
@@ -400,7 +400,7 @@ class Turn {
   #mustReopen(error) {
     if (!isIoFailure(error) || !this.#isFree() || this.#config.path === ':memory:' || this.#config.readonly)
       return false;
-    if (!this.#handles.mayReopen()) return false;
+    if (!this.#handles.claimReopening()) return false;
     this.#reopen('IOERR', error);
     return true;
   }
@@ -409,7 +409,7 @@ class Turn {
    * Lets reads that need not wait for a transaction run in it, before anything of its own does: they see what
    * is committed, without locks of their own.
    * @type {(queue: Entry[], index: number, writer: Ledger) => boolean} those that ran are taken out; false when the
-   *   transaction is lost to a failure of one
+   *   transaction is lost to a failure of one, and rolled back
    */
   #readAhead(queue, index, writer) {
     for (let next = index; next < queue.length && !isWrite(queue[next]); ) {
@@ -424,6 +424,7 @@ class Turn {
         entry.resolve(entry.run(writer));
       } catch (error) {
         const isLost = !writer.inTransaction;
+        if (isLost) writer.rollBack();
         if (isLost && this.#mustReopen(error)) queue.splice(next, 0, entry);
         else entry.reject(error);
         if (isLost) return false;

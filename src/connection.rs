@@ -33,8 +33,8 @@ const STATEMENT_CACHE_CAPACITY: usize = 64;
 pub(crate) enum Role {
     /// A handle that may block its thread: it waits for locks and checkpoints by itself.
     Blocking,
-    /// A handle on an event loop's thread: it never waits for a lock, never checkpoints and
-    /// never syncs; others do that for it.
+    /// A handle on an event loop's thread: it never waits for a lock, never checkpoints and never syncs
+    /// there; others do that for it, or have it begin the log anew on their thread.
     EventLoop,
     /// As [`Role::EventLoop`], and it never writes.
     EventLoopReader,

@@ -40,6 +40,10 @@
 // (napi's exports, and so their callees, look unused to a test build).
 #![cfg_attr(any(not(feature = "node"), test), allow(dead_code, unused_imports))]
 
+/// The version of SQLite whose source was read for what rests on its inner ways.
+#[cfg(any(unix, feature = "node"))]
+const KNOWN_SQLITE_VERSION: std::ffi::c_int = 3_054_001;
+
 mod config;
 mod connection;
 mod error;

@@ -13,6 +13,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::KNOWN_SQLITE_VERSION;
 use rusqlite::ffi;
 use std::ffi::{c_int, c_uint};
 use std::ptr;
@@ -53,6 +54,10 @@ struct Original {
 /// For the addon, which has an SQLite of its own: a Rust program's is not this crate's to configure.
 pub(crate) fn correct() {
     ORIGINAL.get_or_init(|| {
+        // SAFETY: this has no conditions.
+        if unsafe { ffi::sqlite3_libversion_number() } != KNOWN_SQLITE_VERSION {
+            return None;
+        }
         // SAFETY: a number, a pointer and functions that may be absent can all be zero.
         let mut methods: ffi::sqlite3_pcache_methods2 = unsafe { std::mem::zeroed() };
         // SAFETY: this option writes the present methods to where its one argument points.

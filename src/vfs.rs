@@ -12,6 +12,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::KNOWN_SQLITE_VERSION;
 use gathering::Gathering;
 use mapping::Mapping;
 use rusqlite::{Connection, ffi};
@@ -21,9 +22,6 @@ use std::sync::OnceLock;
 
 mod gathering;
 mod mapping;
-
-/// The version of SQLite whose writing of the log was read for this module.
-const KNOWN_SQLITE_VERSION: c_int = 3_054_001;
 
 const NAME: &CStr = c"whatsapp-uploader-gathering";
 
@@ -146,6 +144,7 @@ unsafe extern "C" fn open(
                 // SQLite finds nothing that maps files, and so asks for no mapped page, whenever it uses one.
                 methods.iVersion = 2;
                 methods.xRead = Some(read_database);
+                methods.xFileSize = Some(measure_database);
                 (*file).pMethods = &raw const (*attachment).methods;
             }
             return code;
@@ -338,6 +337,21 @@ unsafe extern "C" fn read_database(
             original.xRead.map_or(ffi::SQLITE_IOERR_READ, |read| {
                 read(file, data, length, offset)
             })
+        })
+    }
+}
+
+unsafe extern "C" fn measure_database(file: *mut ffi::sqlite3_file, size: *mut i64) -> c_int {
+    // SAFETY: as in `read_database`; the size is written where SQLite asks for it.
+    unsafe {
+        with_attached(file, |attachment, original| {
+            let code = original
+                .xFileSize
+                .map_or(ffi::SQLITE_IOERR_FSTAT, |measure| measure(file, size));
+            if code == ffi::SQLITE_OK {
+                attachment.mapping.note_size(file, original, *size);
+            }
+            code
         })
     }
 }

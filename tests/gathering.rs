@@ -302,3 +302,38 @@ fn a_mapping_follows_a_file_that_others_shorten_and_let_grow() {
     read(1_002);
     assert_eq!(mapped_bytes(&file), 0);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_a_log_a_shortened_files_mapping_goes() {
+    let folder = Folder::new("shortened");
+    let file = folder.0.join("a.db");
+    let config = DatabaseConfig {
+        enable_wal: false,
+        ..DatabaseConfig::new(&file)
+    };
+    let (reader, writer) = (
+        Connection::open(&config).unwrap(),
+        Connection::open(&config).unwrap(),
+    );
+    writer
+        .handle()
+        .execute_batch(
+            "PRAGMA mmap_size = 0; CREATE TABLE t (text TEXT);
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+             INSERT INTO t SELECT printf('%01000d', i) FROM n;",
+        )
+        .unwrap();
+    let sum = "SELECT sum(length(text)) FROM t";
+    assert_eq!(ask::<i64>(reader.handle(), sum), 5_000_000);
+    let large = std::fs::metadata(&file).unwrap().len();
+    assert!(mapped_bytes(&file) >= large);
+    writer
+        .handle()
+        .execute_batch("DELETE FROM t WHERE rowid > 1000; VACUUM;")
+        .unwrap();
+    let small = std::fs::metadata(&file).unwrap().len();
+    assert!(small < large / 2);
+    assert_eq!(ask::<i64>(reader.handle(), sum), 1_000_000);
+    assert!(mapped_bytes(&file) < large / 2, "{}", mapped_bytes(&file));
+}

@@ -1,7 +1,8 @@
 //! Owns the write-ahead log's life: moving it into the file, starting it anew, syncing it.
 //!
-//! An event loop's handle does none of this by itself: each of it waits for the disk. A
-//! [`LogKeeper`] does, on another thread and through a connection of its own.
+//! An event loop's handle does none of this on the loop's thread: each of it waits for the disk. A
+//! [`LogKeeper`] does, on another thread and through a connection of its own; that thread has the
+//! event loop's handle itself begin the log anew ([`begin_log`]).
 //! Source: <https://www.sqlite.org/wal.html>.
 
 #![allow(unsafe_code)]
@@ -96,6 +97,7 @@ impl LogKeeper {
     /// SQLite's own; a sync that failed among them, which SQLite itself would not tell anybody
     /// of (<https://www.sqlite.org/pragma.html#pragma_synchronous>). The log keeps its pages.
     pub(crate) fn checkpoint(&mut self) -> Result<bool> {
+        self.rewrite_lost_pages()?;
         // Without a lock that writers would meet, for all that can be moved so.
         self.relieve()?;
         // Readers that come from here on read the file; those that were there must end.
@@ -117,29 +119,54 @@ impl LogKeeper {
         mode: CheckpointMode,
         patience: Duration,
     ) -> Result<Option<(i32, i32)>> {
-        let outcome = self.run(|connection| {
-            let moved = ignore_busy(retry_while_busy(patience, || run(connection, mode)))?;
-            let log = ignore_busy(look_at_log(connection))?;
-            let is_synced = log.is_some_and(|(log_pages, moved_pages)| log_pages == moved_pages);
-            Ok((moved, is_synced))
-        });
+        // Others may have moved pages, and SQLite does so too before it finds a lock in its way.
+        self.note_moved_pages()?;
+        let outcome = self
+            .run(|connection| ignore_busy(retry_while_busy(patience, || run(connection, mode))));
         match &outcome {
-            Ok((moved, is_synced)) => {
-                let has_moved = moved.is_some_and(|(_, moved_pages)| moved_pages > 0);
-                self.has_unsynced_pages = !is_synced && (has_moved || self.has_unsynced_pages);
-            }
+            Ok(_) => self.note_moved_pages()?,
             Err(error) => self.note_failure(error),
         }
-        outcome.map(|(moved, _)| moved)
+        outcome
     }
 
-    /// What the system forgot to write to the file, a later sync does not write either.
+    /// Notes whether there are pages in the file that were not synced there.
+    fn note_moved_pages(&mut self) -> Result<()> {
+        if let Some((log_pages, moved_pages)) =
+            self.run(|connection| ignore_busy(look_at_log(connection)))?
+        {
+            self.has_unsynced_pages = 0 < moved_pages && moved_pages < log_pages;
+        }
+        Ok(())
+    }
+
+    /// Notes what a failed sync means: what the system then forgot to write, a later one does not write either.
     fn note_failure(&mut self, error: &Error) {
         let is_sync = matches!(
             error,
             Error::Sqlite { extended_code, .. } if *extended_code == ffi::SQLITE_IOERR_FSYNC
         );
+        // It was the log's, or the file's.
+        self.needs_checkpoint |= is_sync;
         self.needs_vacuum |= is_sync && self.has_unsynced_pages;
+    }
+
+    /// Writes all pages anew, into the log, when the file may have lost some: the log must not be begun anew
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's own, a lock that does not go away among them.
+    pub(crate) fn rewrite_lost_pages(&mut self) -> Result<()> {
+        if !self.needs_vacuum {
+            return Ok(());
+        }
+        self.run(|connection| {
+            retry_while_busy(READER_PATIENCE, || Ok(connection.execute_batch("VACUUM")?))
+        })?;
+        self.needs_vacuum = false;
+        self.needs_checkpoint = true;
+        Ok(())
     }
 
     /// Waits until the disk has all that was committed before.
@@ -149,13 +176,7 @@ impl LogKeeper {
     /// What the disk answers; from then on, every call fails until all that it may have lost has
     /// been written and synced anew.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        if self.needs_vacuum {
-            self.run(|connection| {
-                retry_while_busy(READER_PATIENCE, || Ok(connection.execute_batch("VACUUM")?))
-            })?;
-            self.needs_vacuum = false;
-            self.needs_checkpoint = true;
-        }
+        self.rewrite_lost_pages()?;
         if self.needs_checkpoint && !self.checkpoint()? {
             return Err(Error::Busy(
                 "a flush failed before, and a reader keeps the log from being written anew; \
@@ -320,271 +341,4 @@ fn run(connection: &Connection, mode: CheckpointMode) -> Result<(i32, i32)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::test_folder::TestFolder;
-
-    fn log_file_bytes(config: &DatabaseConfig) -> u64 {
-        let path = format!("{}-wal", config.path.display());
-        std::fs::metadata(path).map_or(0, |metadata| metadata.len())
-    }
-
-    fn noop(connection: &Connection) -> (i32, i32) {
-        look_at_log(connection).unwrap()
-    }
-
-    #[test]
-    fn a_checkpoint_moves_the_log_and_starts_it_anew() {
-        let folder = TestFolder::new();
-        let config = folder.config();
-        let main = connection::open(&config, Role::EventLoop).unwrap();
-        main.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES (zeroblob(400000))")
-            .unwrap();
-        let (pages, moved) = noop(&main);
-        assert!(pages > 90 && moved == 0, "{pages} {moved}");
-        LogKeeper::new(config).checkpoint().unwrap();
-        assert_eq!(noop(&main).0, 1, "one page stands in the new log");
-        assert_eq!(
-            main.query_row("SELECT length(x) FROM t", [], |row| row.get::<_, i64>(0))
-                .unwrap(),
-            400_000
-        );
-    }
-
-    #[test]
-    fn a_reader_keeps_the_log_and_nothing_fails() {
-        let folder = TestFolder::new();
-        let config = folder.config();
-        let main = connection::open(&config, Role::EventLoop).unwrap();
-        main.execute_batch("CREATE TABLE t(x)").unwrap();
-        let reader = connection::open(&config, Role::EventLoopReader).unwrap();
-        reader.execute_batch("BEGIN").unwrap();
-        reader
-            .query_row("SELECT count(*) FROM t", [], |_| Ok(()))
-            .unwrap();
-        main.execute_batch("INSERT INTO t VALUES (1)").unwrap();
-        let before = noop(&main).0;
-        LogKeeper::new(config.clone()).checkpoint().unwrap();
-        assert_eq!(noop(&main).0, before);
-        truncate_log(
-            &connection::open(
-                &DatabaseConfig {
-                    timeout_ms: 1_000,
-                    ..config
-                },
-                Role::Blocking,
-            )
-            .unwrap(),
-        )
-        .unwrap();
-    }
-
-    #[test]
-    fn preparing_writes_one_page_and_only_once() {
-        let folder = TestFolder::new();
-        let config = folder.config();
-        let main = connection::open(&config, Role::EventLoop).unwrap();
-        assert_eq!(noop(&main).0, 0);
-        assert!(begin_log(&main).unwrap());
-        assert_eq!(noop(&main).0, 1);
-        assert!(!begin_log(&main).unwrap(), "there is one to go on with");
-        assert_eq!(noop(&main).0, 1);
-    }
-
-    fn cache_misses(connection: &Connection) -> i32 {
-        let (mut now, mut most) = (0, 0);
-        // SAFETY: the handle is open and used by this thread alone.
-        let code = unsafe {
-            let which = ffi::SQLITE_DBSTATUS_CACHE_MISS;
-            ffi::sqlite3_db_status(connection.handle(), which, &raw mut now, &raw mut most, 1)
-        };
-        assert_eq!(code, ffi::SQLITE_OK);
-        now
-    }
-
-    #[test]
-    fn who_begins_the_log_keeps_its_cache() {
-        let folder = TestFolder::new();
-        let config = folder.config();
-        let main = connection::open(&config, Role::EventLoop).unwrap();
-        let other = connection::open(&config, Role::EventLoop).unwrap();
-        main.execute_batch(
-            "CREATE TABLE t(x);
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
-             INSERT INTO t SELECT zeroblob(1000) FROM n",
-        )
-        .unwrap();
-        let mut keeper = LogKeeper::new(config);
-        let misses_after = |keeper: &mut LogKeeper, beginner: &Connection| {
-            main.execute_batch("UPDATE t SET x = randomblob(1000)")
-                .unwrap();
-            assert!(keeper.relieve().unwrap().is_some());
-            assert!(begin_log(beginner).unwrap());
-            cache_misses(&main);
-            main.query_row("SELECT sum(length(x)) FROM t", [], |_| Ok(()))
-                .unwrap();
-            cache_misses(&main)
-        };
-        assert_eq!(misses_after(&mut keeper, &main), 0);
-        let misses = misses_after(&mut keeper, &other);
-        assert!(misses > 90, "{misses}");
-        assert_eq!(misses_after(&mut keeper, &main), 0);
-    }
-
-    #[test]
-    fn a_reader_in_the_way_leaves_the_log_to_be_gone_on_with() {
-        let folder = TestFolder::new();
-        let config = folder.config();
-        let main = connection::open(&config, Role::EventLoop).unwrap();
-        main.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES (1)")
-            .unwrap();
-        let reader = connection::open(&config, Role::EventLoopReader).unwrap();
-        reader
-            .execute_batch("BEGIN; SELECT count(*) FROM t")
-            .unwrap();
-        let mut keeper = LogKeeper::new(config);
-        let log_pages = keeper.relieve().unwrap();
-        assert_eq!(log_pages, Some(noop(&main).0));
-        assert!(!begin_log(&main).unwrap());
-        assert_eq!(Some(noop(&main).0 - 1), log_pages);
-        reader.execute_batch("COMMIT").unwrap();
-        keeper.relieve().unwrap();
-        assert!(begin_log(&main).unwrap());
-        assert_eq!(noop(&main).0, 1);
-    }
-
-    #[test]
-    fn closing_the_last_handle_removes_the_log() {
-        let folder = TestFolder::new();
-        let config = folder.config();
-        let main = connection::open(&config, Role::EventLoop).unwrap();
-        main.execute_batch("CREATE TABLE t(x)").unwrap();
-        let reader = connection::open(&config, Role::EventLoopReader).unwrap();
-        let mut keeper = LogKeeper::new(config.clone());
-        keeper.flush().unwrap();
-        assert_eq!(log_bytes(&main).unwrap() as u64, log_file_bytes(&config));
-        assert!(log_file_bytes(&config) > 0);
-        drop(keeper);
-        close(vec![main, reader]).unwrap();
-        assert_eq!(log_file_bytes(&config), 0);
-    }
-
-    #[test]
-    fn a_sync_by_hand_asks_for_more_than_the_drives_own_cache() {
-        let folder = TestFolder::new();
-        let config = folder.config();
-        let main = connection::open(&config, Role::EventLoop).unwrap();
-        main.execute_batch("CREATE TABLE t(x)").unwrap();
-        let mut keeper = LogKeeper::new(config.clone());
-        keeper.connection = Some(connection::open_recorded(&config, Role::Blocking).unwrap());
-        connection::take_sync_flags();
-        keeper.flush().unwrap();
-        assert_eq!(connection::take_sync_flags(), [ffi::SQLITE_SYNC_FULL]);
-        let reader = connection::open(&config, Role::EventLoopReader).unwrap();
-        reader
-            .execute_batch("BEGIN; SELECT count(*) FROM t")
-            .unwrap();
-        main.execute_batch("INSERT INTO t VALUES (1)").unwrap();
-        assert_eq!(keeper.relieve().unwrap(), None);
-        // SQLite syncs the log before it moves pages, and the file when none is left.
-        let full = ffi::SQLITE_SYNC_FULL;
-        assert_eq!(connection::take_sync_flags(), [full]);
-        reader.execute_batch("COMMIT").unwrap();
-        assert!(keeper.relieve().unwrap().is_some());
-        assert_eq!(connection::take_sync_flags(), [full, full]);
-    }
-
-    #[test]
-    fn syncing_without_a_log_is_no_error() {
-        let folder = TestFolder::new();
-        let config = DatabaseConfig {
-            enable_wal: false,
-            ..folder.config()
-        };
-        let main = connection::open(&config, Role::EventLoop).unwrap();
-        main.execute_batch("CREATE TABLE t(x)").unwrap();
-        assert_eq!(log_bytes(&main).unwrap(), 0);
-        LogKeeper::new(config).flush().unwrap();
-    }
-
-    #[test]
-    fn after_a_failed_sync_only_a_log_written_anew_is_trusted() {
-        let folder = TestFolder::new();
-        let config = folder.config();
-        let main = connection::open(&config, Role::EventLoop).unwrap();
-        main.execute_batch("CREATE TABLE t(x)").unwrap();
-        let reader = connection::open(&config, Role::EventLoopReader).unwrap();
-        reader
-            .execute_batch("BEGIN; SELECT count(*) FROM t")
-            .unwrap();
-        main.execute_batch("INSERT INTO t VALUES (1)").unwrap();
-        let mut keeper = LogKeeper::new(config);
-        keeper.needs_checkpoint = true;
-        let error = keeper.flush().unwrap_err();
-        assert_eq!(error.code(), "DB_BUSY");
-        assert!(keeper.flush().is_err(), "and again");
-        reader.execute_batch("COMMIT").unwrap();
-        keeper.flush().unwrap();
-        assert!(!keeper.needs_checkpoint);
-    }
-
-    #[test]
-    fn after_a_failed_sync_of_the_file_all_of_it_is_written_anew() {
-        let folder = TestFolder::new();
-        let main = connection::open(&folder.config(), Role::EventLoop).unwrap();
-        main.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES (zeroblob(400000))")
-            .unwrap();
-        let mut keeper = LogKeeper::new(folder.config());
-        assert!(keeper.checkpoint().unwrap());
-        keeper.needs_vacuum = true;
-        main.execute_batch("BEGIN IMMEDIATE").unwrap();
-        assert!(keeper.flush().is_err() && keeper.needs_vacuum);
-        main.execute_batch("COMMIT").unwrap();
-        keeper.flush().unwrap();
-        assert!(!keeper.needs_vacuum && !keeper.needs_checkpoint);
-        assert!(log_file_bytes(&folder.config()) > 400_000);
-    }
-
-    #[test]
-    fn a_failed_sync_loses_what_was_moved_beside_a_reader() {
-        let folder = TestFolder::new();
-        let main = connection::open(&folder.config(), Role::EventLoop).unwrap();
-        main.execute_batch("CREATE TABLE t(x)").unwrap();
-        let reader = connection::open(&folder.config(), Role::EventLoopReader).unwrap();
-        reader
-            .execute_batch("BEGIN; SELECT count(*) FROM t")
-            .unwrap();
-        main.execute_batch("INSERT INTO t VALUES (1)").unwrap();
-        let failure = |extended_code| Error::Sqlite {
-            extended_code,
-            message: String::new(),
-        };
-        let mut keeper = LogKeeper::new(folder.config());
-        keeper.note_failure(&failure(ffi::SQLITE_IOERR_FSYNC));
-        assert!(!keeper.needs_vacuum, "there was nothing to lose");
-        assert_eq!(keeper.relieve().unwrap(), None);
-        let (log_pages, moved_pages) = noop(&main);
-        assert!(0 < moved_pages && moved_pages < log_pages);
-        assert!(!keeper.checkpoint().unwrap(), "not whole");
-        keeper.note_failure(&failure(ffi::SQLITE_FULL));
-        assert!(!keeper.needs_vacuum, "a full disk forgets nothing");
-        keeper.note_failure(&failure(ffi::SQLITE_IOERR_FSYNC));
-        assert!(keeper.needs_vacuum);
-        reader.execute_batch("COMMIT").unwrap();
-        keeper.flush().unwrap();
-        assert!(keeper.relieve().unwrap().is_some());
-        keeper.note_failure(&failure(ffi::SQLITE_IOERR_FSYNC));
-        assert!(!keeper.needs_vacuum, "all was synced");
-    }
-
-    #[test]
-    fn a_keeper_opens_another_connection_after_a_failure() {
-        let folder = TestFolder::new();
-        let mut keeper = LogKeeper::new(folder.config());
-        keeper.flush().unwrap();
-        let failure = keeper.run(|_| Err::<(), _>(Error::Closed));
-        assert!(failure.is_err() && keeper.connection.is_none());
-        keeper.relieve().unwrap();
-        assert!(keeper.connection.is_some());
-    }
-}
+mod tests;

@@ -5,9 +5,10 @@
 //! mapped. SQLite knows of no mapping, for it would ask for each page there, and search the log for it,
 //! before it looks into its cache.
 //!
-//! A mapping may be longer than its file has become: what is behind the file's end is not read, since SQLite
-//! reads pages of the database as it is, and shortens the file only when nobody reads an older one
-//! (<https://www.sqlite.org/wal.html>).
+//! A mapping may be longer than its file has become, and reading behind the file's end would end the process.
+//! With a log nobody does: SQLite reads pages of the database as it is, and shortens the file only when nobody
+//! reads an older one (<https://www.sqlite.org/wal.html>). Without one, SQLite measures the file whenever it
+//! begins to read, and a mapping of one that has become shorter goes.
 
 use rusqlite::ffi;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -21,6 +22,8 @@ const PATIENCE_READS: u32 = 256;
 pub(super) struct Mapping {
     /// How long the file was when it was mapped anew.
     mapped_bytes: i64,
+    /// How long the file was when SQLite last measured it.
+    measured_bytes: i64,
     unmapped_reads: u32,
 }
 
@@ -67,6 +70,27 @@ impl Mapping {
             // (<https://www.sqlite.org/c3ref/io_methods.html>); the next read makes another.
             unsafe { unfetch(file, 0, ptr::null_mut()) };
         }
+    }
+
+    /// Notes the file's size; lets go of a mapping of what is not there any more.
+    ///
+    /// # Safety
+    ///
+    /// As [`update`](Self::update).
+    pub(super) unsafe fn note_size(
+        &mut self,
+        file: *mut ffi::sqlite3_file,
+        original: &ffi::sqlite3_io_methods,
+        bytes: i64,
+    ) {
+        if bytes < self.measured_bytes.max(self.mapped_bytes) {
+            self.mapped_bytes = 0;
+            if let Some(unfetch) = original.xUnfetch {
+                // SAFETY: as the caller promises, and as in `update`.
+                unsafe { unfetch(file, 0, ptr::null_mut()) };
+            }
+        }
+        self.measured_bytes = bytes;
     }
 }
 

@@ -69,7 +69,8 @@ impl Ledger {
     #[napi(ts_return_type = "Promise<boolean>")]
     pub fn begin_log<'env>(&self, env: &'env Env, operation: String) -> napi::Result<Object<'env>> {
         let handle = Arc::clone(&self.handle);
-        self.keep_log(env, operation, move |_| {
+        self.keep_log(env, operation, move |keeper| {
+            keeper.rewrite_lost_pages()?;
             handle.with_writable(|manager| maintenance::begin_log(manager.connection()))
         })
     }

@@ -1,5 +1,6 @@
 //! Owns the addon's `Ledger`: one handle on a database for an event loop, which `lib/` opens
-//! twice for a file (one writes, the other reads while a transaction is open on the first).
+//! twice for a file (one writes, the other reads while the first has a transaction open, or is the log's
+//! thread's).
 //!
 //! Arguments come one by one, in the order of `lib/record.js`: reading properties is cheap for
 //! JavaScript and dear for an addon. Nothing of the caller's runs while the handle is borrowed.
