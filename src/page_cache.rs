@@ -176,10 +176,10 @@ mod tests {
         HIGHEST.load(Ordering::Relaxed)
     }
 
-    /// Runs in a process of its own: SQLite can be configured only before it is used.
-    #[test]
-    #[ignore = "run by the test below"]
-    fn in_a_new_process() {
+    /// Says to a process of this test that it is one.
+    const CHILD: &str = "PAGE_CACHE_TEST_CHILD";
+
+    fn split_pages_with_a_spy() {
         // SAFETY: as in `correct`.
         unsafe {
             let mut methods: ffi::sqlite3_pcache_methods2 = std::mem::zeroed();
@@ -198,15 +198,21 @@ mod tests {
 
     #[test]
     fn a_split_never_makes_the_cache_believe_in_far_pages() {
-        let status = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "page_cache::tests::in_a_new_process",
-                "--ignored",
-            ])
-            .status()
+        // In a process of its own: SQLite can be configured only before it is used.
+        if std::env::var_os(CHILD).is_some() {
+            return split_pages_with_a_spy();
+        }
+        let test = "page_cache::tests::a_split_never_makes_the_cache_believe_in_far_pages";
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test])
+            .env(CHILD, "1")
+            .output()
             .unwrap();
-        assert!(status.success());
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && text.contains("1 passed"),
+            "{text}"
+        );
     }
 
     #[test]
