@@ -86,6 +86,14 @@ pub(crate) fn keep_read_lock(connection: &Connection, is_kept: bool) {
     let _ = (connection, is_kept);
 }
 
+/// Maps the file anew if it has grown by much, while nobody waits; see [`crate::vfs`].
+pub(crate) fn refresh_mapping(connection: &Connection) {
+    #[cfg(unix)]
+    crate::vfs::refresh_mapping(connection);
+    #[cfg(not(unix))]
+    let _ = connection;
+}
+
 /// Applies the safety switches and the pragmas, in an order that matters.
 fn configure(
     connection: &Connection,

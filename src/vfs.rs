@@ -36,6 +36,9 @@ const FIRST_READ_LOCK: c_int = 3;
 /// locks are kept from here on.
 const KEEP_READ_LOCK: c_int = 0x5755_0001;
 
+/// Another such one: the file may be mapped anew now, since nobody waits.
+const REFRESH_MAPPING: c_int = 0x5755_0002;
+
 /// Returns the layer's name, by which a database is opened through it; none where it cannot be
 /// used, and SQLite's own way of writing is right as well.
 pub(crate) fn name() -> Option<&'static CStr> {
@@ -363,13 +366,23 @@ unsafe extern "C" fn measure_database(file: *mut ffi::sqlite3_file, size: *mut i
 /// calls. Each read still sees what is committed when it begins: which state that is, SQLite reads from
 /// memory. While it is kept, the log cannot be emptied, as while a reader reads.
 pub(crate) fn keep_read_lock(connection: &Connection, is_kept: bool) {
-    let mut value = c_int::from(is_kept);
-    // SAFETY: the handle is open; the operation reads a `c_int`. Another layer does not know it, and
-    // says so.
+    control(connection, KEEP_READ_LOCK, c_int::from(is_kept));
+}
+
+/// Maps the file anew if it has grown by much: letting go of the old mapping takes milliseconds, so whoever
+/// has time does it, lest a reader must; does nothing where this layer is not used.
+pub(crate) fn refresh_mapping(connection: &Connection) {
+    control(connection, REFRESH_MAPPING, 0);
+}
+
+/// Asks for one of this layer's own operations.
+fn control(connection: &Connection, operation: c_int, mut value: c_int) {
+    // SAFETY: the handle is open; the operations read a `c_int`, or nothing. Another layer does not know
+    // them, and says so.
     unsafe {
         let handle = connection.handle();
         let main = c"main".as_ptr();
-        ffi::sqlite3_file_control(handle, main, KEEP_READ_LOCK, (&raw mut value).cast());
+        ffi::sqlite3_file_control(handle, main, operation, (&raw mut value).cast());
     }
 }
 
@@ -383,7 +396,13 @@ unsafe extern "C" fn control_database(
     unsafe {
         with_attached(file, |attachment, original| {
             if operation == ffi::SQLITE_FCNTL_PRAGMA {
-                mapping::hear_pragma(file, original, argument.cast());
+                attachment
+                    .mapping
+                    .hear_pragma(file, original, argument.cast());
+            }
+            if operation == REFRESH_MAPPING {
+                attachment.mapping.refresh(file, original);
+                return ffi::SQLITE_OK;
             }
             if operation != KEEP_READ_LOCK {
                 return original

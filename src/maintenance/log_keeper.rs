@@ -327,6 +327,7 @@ pub(crate) fn begin_log(connection: &Connection) -> Result<bool> {
     if log_pages > moved_pages {
         return Ok(false);
     }
+    connection::refresh_mapping(connection);
     // What a long reader has let the file grow to, it does not keep.
     connection.pragma_update(None, "journal_size_limit", LOG_LIMIT_BYTES)?;
     transaction::run(connection, || {

@@ -17,6 +17,13 @@ use std::ptr;
 /// So many reads from outside the mapping are borne before the file's size is looked at.
 const PATIENCE_READS: u32 = 256;
 
+/// How much longer the file must be than its mapping before that is made anew, as a share of its length:
+/// letting go of one takes time, 5 ms when 256 MB of it were read, which a reader does not have.
+const GROWTH_WHILE_READING: i64 = 1;
+
+/// The same while nobody waits.
+const GROWTH_WHILE_IDLE: i64 = 8;
+
 /// What is known of a file's mapping.
 #[derive(Default)]
 pub(super) struct Mapping {
@@ -24,6 +31,8 @@ pub(super) struct Mapping {
     mapped_bytes: i64,
     /// How long the file was when SQLite last measured it.
     measured_bytes: i64,
+    /// How much of it may be mapped.
+    limit_bytes: i64,
     unmapped_reads: u32,
 }
 
@@ -58,16 +67,46 @@ impl Mapping {
             return;
         }
         self.unmapped_reads = 0;
+        // SAFETY: as the caller promises.
+        unsafe { self.renew(file, original, GROWTH_WHILE_READING) };
+    }
+
+    /// Maps the file anew when it has grown by much, while nobody waits for it.
+    ///
+    /// # Safety
+    ///
+    /// As [`update`](Self::update).
+    pub(super) unsafe fn refresh(
+        &mut self,
+        file: *mut ffi::sqlite3_file,
+        original: &ffi::sqlite3_io_methods,
+    ) {
+        // SAFETY: as the caller promises.
+        unsafe { self.renew(file, original, GROWTH_WHILE_IDLE) };
+    }
+
+    /// Lets go of the mapping when the file has grown by one part of so many; the next read makes another.
+    ///
+    /// # Safety
+    ///
+    /// As [`update`](Self::update).
+    unsafe fn renew(
+        &mut self,
+        file: *mut ffi::sqlite3_file,
+        original: &ffi::sqlite3_io_methods,
+        parts: i64,
+    ) {
+        let (Some(size), Some(unfetch)) = (original.xFileSize, original.xUnfetch) else {
+            return;
+        };
         let mut bytes = 0;
         // SAFETY: as the caller promises; the size is written where it is asked to be.
-        let is_known = original
-            .xFileSize
-            .is_some_and(|size| unsafe { size(file, &raw mut bytes) } == ffi::SQLITE_OK);
-        // Mapping all anew costs more, the longer it is: an eighth more is worth it.
-        if is_known && bytes > self.mapped_bytes + self.mapped_bytes / 8 {
+        let is_known = unsafe { size(file, &raw mut bytes) } == ffi::SQLITE_OK;
+        let has_grown = bytes > self.mapped_bytes + self.mapped_bytes / parts;
+        if is_known && has_grown && self.mapped_bytes < self.limit_bytes {
             self.mapped_bytes = bytes;
             // SAFETY: as the caller promises. Without a page, this lets go of the mapping
-            // (<https://www.sqlite.org/c3ref/io_methods.html>); the next read makes another.
+            // (<https://www.sqlite.org/c3ref/io_methods.html>).
             unsafe { unfetch(file, 0, ptr::null_mut()) };
         }
     }
@@ -92,36 +131,39 @@ impl Mapping {
         }
         self.measured_bytes = bytes;
     }
-}
 
-/// Lets `PRAGMA mmap_size` reach the system's layer, to which SQLite does not hand it on.
-///
-/// # Safety
-///
-/// `file` is open, `original` are its own methods, and `pragma` holds an answer's place, a name and a value,
-/// which may be null (<https://www.sqlite.org/c3ref/c_fcntl_begin_atomic_write.html#sqlitefcntlpragma>).
-pub(super) unsafe fn hear_pragma(
-    file: *mut ffi::sqlite3_file,
-    original: &ffi::sqlite3_io_methods,
-    pragma: *const *const c_char,
-) {
-    // SAFETY: as the caller promises; texts end with zero.
-    unsafe {
-        let (name, value) = (*pragma.add(1), *pragma.add(2));
-        if value.is_null()
-            || !CStr::from_ptr(name)
-                .to_bytes()
-                .eq_ignore_ascii_case(b"mmap_size")
-        {
-            return;
-        }
-        let limit: Option<i64> = CStr::from_ptr(value)
-            .to_str()
-            .ok()
-            .and_then(|text| text.parse().ok());
-        if let (Some(mut limit), Some(control)) = (limit, original.xFileControl) {
-            // SQLite reads back what became of it.
-            control(file, ffi::SQLITE_FCNTL_MMAP_SIZE, (&raw mut limit).cast());
+    /// Lets `PRAGMA mmap_size` reach the system's layer, to which SQLite does not hand it on.
+    ///
+    /// # Safety
+    ///
+    /// As [`update`](Self::update); `pragma` holds an answer's place, a name and a value, which may be null
+    /// (<https://www.sqlite.org/c3ref/c_fcntl_begin_atomic_write.html#sqlitefcntlpragma>).
+    pub(super) unsafe fn hear_pragma(
+        &mut self,
+        file: *mut ffi::sqlite3_file,
+        original: &ffi::sqlite3_io_methods,
+        pragma: *const *const c_char,
+    ) {
+        // SAFETY: as the caller promises; texts end with zero.
+        unsafe {
+            let (name, value) = (*pragma.add(1), *pragma.add(2));
+            if value.is_null()
+                || !CStr::from_ptr(name)
+                    .to_bytes()
+                    .eq_ignore_ascii_case(b"mmap_size")
+            {
+                return;
+            }
+            let limit = CStr::from_ptr(value)
+                .to_str()
+                .ok()
+                .and_then(|text| text.parse::<i64>().ok())
+                .filter(|limit| *limit >= 0);
+            if let (Some(mut limit), Some(control)) = (limit, original.xFileControl) {
+                self.limit_bytes = limit;
+                // SQLite reads back what became of it.
+                control(file, ffi::SQLITE_FCNTL_MMAP_SIZE, (&raw mut limit).cast());
+            }
         }
     }
 }

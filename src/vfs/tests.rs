@@ -109,3 +109,52 @@ fn where_there_is_no_log_nothing_is_kept() {
     insert(&connection);
     assert_eq!(count(&connection), 1);
 }
+
+/// How long the mappings of the folder's database are, in bytes.
+#[cfg(target_os = "linux")]
+fn mapped_bytes(folder: &TestFolder) -> u64 {
+    let path = std::fs::canonicalize(folder.config().path).unwrap();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines()
+        .filter(|line| line.ends_with(path.to_str().unwrap()))
+        .map(|line| {
+            let (start, end) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
+            u64::from_str_radix(end, 16).unwrap() - u64::from_str_radix(start, 16).unwrap()
+        })
+        .sum()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_has_grown_a_little_is_mapped_anew_while_nobody_waits() {
+    let folder = TestFolder::new();
+    let (reader, other) = open_pair(&folder);
+    let grow = |rows: u32| {
+        let insert = format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+             INSERT INTO t SELECT zeroblob(3000) FROM n"
+        );
+        other.execute_batch(&insert).unwrap();
+        assert!(empty_log(&other));
+        count(&reader);
+        std::fs::metadata(folder.config().path).unwrap().len()
+    };
+    grow(1000);
+    refresh_mapping(&reader);
+    let small = grow(10);
+    assert!(mapped_bytes(&folder) >= small);
+    let large = grow(400);
+    assert!(
+        mapped_bytes(&folder) < large,
+        "a reader does not wait for it"
+    );
+    refresh_mapping(&reader);
+    count(&reader);
+    grow(1);
+    assert!(mapped_bytes(&folder) >= large);
+    reader.pragma_update(None, "mmap_size", 4096).unwrap();
+    grow(2000);
+    refresh_mapping(&reader);
+    grow(1);
+    assert!(mapped_bytes(&folder) <= 4096);
+}
