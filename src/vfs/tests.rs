@@ -129,6 +129,7 @@ fn mapped_bytes(folder: &TestFolder) -> u64 {
 fn a_file_that_has_grown_a_little_is_mapped_anew_while_nobody_waits() {
     let folder = TestFolder::new();
     let (reader, other) = open_pair(&folder);
+    other.pragma_update(None, "mmap_size", 0).unwrap();
     let grow = |rows: u32| {
         let insert = format!(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
