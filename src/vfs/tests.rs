@@ -1,6 +1,8 @@
-//! Locks that are kept between reads, and the version that the layer is for.
+//! Locks that are kept between reads, the file's mapping, and the version that the layer is for.
 
 use super::*;
+#[cfg(target_os = "linux")]
+use crate::config::DatabaseConfig;
 use crate::connection::{Role, open as open_connection};
 use crate::test_folder::TestFolder;
 use std::time::Duration;
@@ -13,7 +15,10 @@ fn open_one(folder: &TestFolder) -> Connection {
 }
 
 fn count(connection: &Connection) -> i64 {
-    let sql = "SELECT count(*) FROM t";
+    ask(connection, "SELECT count(*) FROM t")
+}
+
+fn ask(connection: &Connection, sql: &str) -> i64 {
     connection.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
@@ -23,9 +28,7 @@ fn insert(connection: &Connection) {
 
 /// Says whether the log could be emptied: it cannot while anybody reads.
 fn empty_log(connection: &Connection) -> bool {
-    let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-    let busy: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
-    busy == 0
+    ask(connection, "PRAGMA wal_checkpoint(TRUNCATE)") == 0
 }
 
 fn open_pair(folder: &TestFolder) -> (Connection, Connection) {
@@ -158,4 +161,84 @@ fn a_file_that_has_grown_a_little_is_mapped_anew_while_nobody_waits() {
     refresh_mapping(&reader);
     grow(1);
     assert!(mapped_bytes(&folder) <= 4096);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_mapping_follows_a_file_that_others_shorten_and_let_grow() {
+    let folder = TestFolder::new();
+    let (reader, writer) = (open_one(&folder), open_one(&folder));
+    let file = folder.config().path;
+    let fill = |rows: u32| {
+        writer
+            .execute_batch(&format!(
+                "DROP TABLE IF EXISTS t; CREATE TABLE t (text TEXT);
+                 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+                 INSERT INTO t SELECT printf('%01000d', i) FROM n;
+                 VACUUM; PRAGMA wal_checkpoint(TRUNCATE);"
+            ))
+            .unwrap();
+        std::fs::metadata(&file).unwrap().len()
+    };
+    let sum = "SELECT sum(length(text)) FROM t";
+    let read = |rows: i64| assert_eq!(ask(&reader, sum), rows * 1_000);
+    writer.pragma_update(None, "mmap_size", 0).unwrap();
+    let large = fill(5_000);
+    read(5_000);
+    assert!(mapped_bytes(&folder) >= large);
+    // What is behind the file's end is mapped still, and would kill who reads it.
+    let small = fill(1_000);
+    assert!(small < large / 2, "{small} {large}");
+    read(1_000);
+    read(1_000);
+    let larger = fill(20_000);
+    read(20_000);
+    // The first read went beyond the mapping; the next finds all of it there.
+    fill(20_001);
+    read(20_001);
+    assert!(
+        mapped_bytes(&folder) >= larger,
+        "{} {larger}",
+        mapped_bytes(&folder)
+    );
+    reader.pragma_update(None, "mmap_size", 0).unwrap();
+    assert_eq!(ask(&reader, "PRAGMA mmap_size"), 0);
+    fill(1_002);
+    read(1_002);
+    assert_eq!(mapped_bytes(&folder), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_a_log_a_shortened_files_mapping_goes() {
+    let folder = TestFolder::new();
+    let file = folder.config().path;
+    let config = DatabaseConfig {
+        enable_wal: false,
+        ..folder.config()
+    };
+    let open = || open_connection(&config, Role::Blocking).unwrap();
+    let (reader, writer) = (open(), open());
+    writer
+        .execute_batch(
+            "PRAGMA mmap_size = 0; CREATE TABLE t (text TEXT);
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+             INSERT INTO t SELECT printf('%01000d', i) FROM n;",
+        )
+        .unwrap();
+    let sum = "SELECT sum(length(text)) FROM t";
+    assert_eq!(ask(&reader, sum), 5_000_000);
+    let large = std::fs::metadata(&file).unwrap().len();
+    assert!(mapped_bytes(&folder) >= large);
+    writer
+        .execute_batch("DELETE FROM t WHERE rowid > 1000; VACUUM;")
+        .unwrap();
+    let small = std::fs::metadata(&file).unwrap().len();
+    assert!(small < large / 2);
+    assert_eq!(ask(&reader, sum), 1_000_000);
+    assert!(
+        mapped_bytes(&folder) < large / 2,
+        "{}",
+        mapped_bytes(&folder)
+    );
 }

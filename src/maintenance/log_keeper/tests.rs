@@ -12,6 +12,15 @@ fn noop(connection: &Connection) -> (i32, i32) {
     look_at_log(connection).unwrap()
 }
 
+/// Opens a handle that reads, and goes on reading what is committed now.
+fn start_read(config: &DatabaseConfig) -> Connection {
+    let reader = connection::open(config, Role::EventLoopReader).unwrap();
+    reader
+        .execute_batch("BEGIN; SELECT count(*) FROM t")
+        .unwrap();
+    reader
+}
+
 #[test]
 fn a_checkpoint_moves_the_log_and_starts_it_anew() {
     let folder = TestFolder::new();
@@ -117,10 +126,7 @@ fn a_reader_in_the_way_leaves_the_log_to_be_gone_on_with() {
     let main = connection::open(&config, Role::EventLoop).unwrap();
     main.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES (1)")
         .unwrap();
-    let reader = connection::open(&config, Role::EventLoopReader).unwrap();
-    reader
-        .execute_batch("BEGIN; SELECT count(*) FROM t")
-        .unwrap();
+    let reader = start_read(&config);
     let mut keeper = LogKeeper::new(config);
     let log_pages = keeper.relieve().unwrap();
     assert_eq!(log_pages, Some(noop(&main).0));
@@ -159,10 +165,7 @@ fn a_sync_by_hand_asks_for_more_than_the_drives_own_cache() {
     connection::take_sync_flags();
     keeper.flush().unwrap();
     assert_eq!(connection::take_sync_flags(), [ffi::SQLITE_SYNC_FULL]);
-    let reader = connection::open(&config, Role::EventLoopReader).unwrap();
-    reader
-        .execute_batch("BEGIN; SELECT count(*) FROM t")
-        .unwrap();
+    let reader = start_read(&config);
     main.execute_batch("INSERT INTO t VALUES (1)").unwrap();
     assert_eq!(keeper.relieve().unwrap(), None);
     // SQLite syncs the log before it moves pages, and the file when none is left.
@@ -192,10 +195,7 @@ fn after_a_failed_sync_only_a_log_written_anew_is_trusted() {
     let config = folder.config();
     let main = connection::open(&config, Role::EventLoop).unwrap();
     main.execute_batch("CREATE TABLE t(x)").unwrap();
-    let reader = connection::open(&config, Role::EventLoopReader).unwrap();
-    reader
-        .execute_batch("BEGIN; SELECT count(*) FROM t")
-        .unwrap();
+    let reader = start_read(&config);
     main.execute_batch("INSERT INTO t VALUES (1)").unwrap();
     let mut keeper = LogKeeper::new(config);
     keeper.needs_checkpoint = true;
@@ -229,10 +229,7 @@ fn a_failed_sync_loses_what_was_moved_beside_a_reader() {
     let folder = TestFolder::new();
     let main = connection::open(&folder.config(), Role::EventLoop).unwrap();
     main.execute_batch("CREATE TABLE t(x)").unwrap();
-    let reader = connection::open(&folder.config(), Role::EventLoopReader).unwrap();
-    reader
-        .execute_batch("BEGIN; SELECT count(*) FROM t")
-        .unwrap();
+    let reader = start_read(&folder.config());
     main.execute_batch("INSERT INTO t VALUES (1)").unwrap();
     let failure = |extended_code| Error::Sqlite {
         extended_code,
