@@ -33,7 +33,7 @@ pub fn initialize(
     error_class: Function<'_, super::error::ErrorArguments<'static>, Unknown<'static>>,
     #[napi(ts_arg_type = "Int32Array")] codes: Unknown<'_>,
 ) -> napi::Result<()> {
-    page_cache::correct();
+    page_cache::configure();
     let environment = Environment {
         error_class: ErrorClass::new(&error_class)?,
         codes: keep_codes(codes)?,
