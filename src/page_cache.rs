@@ -1,17 +1,12 @@
-//! Owns what is changed about SQLite's page cache: a split of a page makes the next commit look at every
-//! page there is, which is corrected, and a leaf is fetched from memory at once, not line by line.
+//! Owns the page cache that SQLite has in the addon, in place of its own: the functions that SQLite calls,
+//! and the fetching of a leaf from memory at once, not line by line.
 //!
-//! It may not know tables, files or connections. It changes the numbers that one call passes on and looks at
-//! what another has found, and leaves the cache itself SQLite's own.
+//! It may not know tables, files or connections; what is done with pages is `cache.rs`'s.
 //!
-//! # Splits
-//!
-//! SQLite keeps the pages of a split in the order of their numbers, and swaps two by giving one of
-//! them the number of the lock-byte page for a moment (`balance_nonroot`). That number is so high that
-//! the cache takes itself to have pages behind the file's end from then on, which the next commit
-//! removes, looking at all there are (`pcache1Truncate`): a tenth of a millisecond and more when some
-//! thousands are in it. No page has number 0 (<https://www.sqlite.org/fileformat2.html#pages>), so
-//! that is given to it instead.
+//! SQLite's own cache keeps what it knows of a page behind its content, and each page that is not in use in a
+//! list: to find a page, three that were not asked for are touched, each a wait for memory. And when a
+//! page is split, it gives one the number of the lock-byte page for a moment (`balance_nonroot`), and
+//! then takes itself to have pages behind the file's end: the next commit looks at all that it has.
 //!
 //! # Leaves
 //!
@@ -21,21 +16,21 @@
 
 #![allow(unsafe_code)]
 
-use crate::KNOWN_SQLITE_VERSION;
+mod cache;
+#[cfg(test)]
+mod tests;
+
+use cache::{Cache, Creation};
 use rusqlite::ffi;
-use std::ffi::{c_int, c_uint};
+use std::ffi::{c_int, c_uint, c_void};
 use std::ptr;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::Once;
 
-/// The only size of pages that is corrected: the cache does not tell its own.
-const PAGE_BYTES: c_int = 4096;
+/// How much of a leaf is fetched at once: all of it, at the size of page that ledgers have.
+const LEAF_BYTES: usize = 4096;
 
-/// The page with the bytes that are locked, from 1 GiB on; it never has content
-/// (<https://www.sqlite.org/fileformat2.html#the_lock_byte_page>).
-const LOCK_BYTE_PAGE: c_uint = 0x4000_0000 / PAGE_BYTES as c_uint + 1;
-
-/// A number that no page has.
-const NO_PAGE: c_uint = 0;
+/// What SQLite keeps about each page (`PgHdr` and `MemPage`), in whole lines.
+const DESCRIPTION_BYTES: usize = 192;
 
 /// The first byte of a leaf, of an index and of a table
 /// (<https://www.sqlite.org/fileformat2.html#b_tree_pages>).
@@ -45,69 +40,37 @@ const LEAVES: [u8; 2] = [0x0a, 0x0d];
 #[cfg(target_arch = "x86_64")]
 const CACHE_LINE_BYTES: usize = 64;
 
-/// What SQLite keeps about each page (`PgHdr` and `MemPage`), in whole lines.
-const DESCRIPTION_BYTES: usize = 192;
-
-/// SQLite's own way, where it was replaced.
-static ORIGINAL: OnceLock<Option<Original>> = OnceLock::new();
-
-/// The addresses of the caches whose pages have the size that is corrected.
-static CACHES: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-
-type Create = unsafe extern "C" fn(c_int, c_int, c_int) -> *mut ffi::sqlite3_pcache;
-type Fetch =
-    unsafe extern "C" fn(*mut ffi::sqlite3_pcache, c_uint, c_int) -> *mut ffi::sqlite3_pcache_page;
-type Rekey =
-    unsafe extern "C" fn(*mut ffi::sqlite3_pcache, *mut ffi::sqlite3_pcache_page, c_uint, c_uint);
-type Destroy = unsafe extern "C" fn(*mut ffi::sqlite3_pcache);
-
-/// The methods that are replaced.
-struct Original {
-    create: Create,
-    fetch: Fetch,
-    rekey: Rekey,
-    destroy: Destroy,
-}
-
-/// Changes the page cache of all connections that this process opens from here on; does nothing when one
-/// was opened before, since SQLite must be configured before it is used
+/// Gives this page cache to all connections that this process opens from here on; does nothing when one was
+/// opened before, since SQLite must be configured before it is used
 /// (<https://www.sqlite.org/c3ref/config.html>).
 ///
 /// For the addon, which has an SQLite of its own: a Rust program's is not this crate's to configure.
 pub(crate) fn configure() {
-    ORIGINAL.get_or_init(|| {
-        // SAFETY: this has no conditions.
-        if unsafe { ffi::sqlite3_libversion_number() } != KNOWN_SQLITE_VERSION {
-            return None;
-        }
-        // SAFETY: a number, a pointer and functions that may be absent can all be zero.
-        let mut methods: ffi::sqlite3_pcache_methods2 = unsafe { std::mem::zeroed() };
-        // SAFETY: this option writes the present methods to where its one argument points.
-        let code = unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_GETPCACHE2, &raw mut methods) };
-        let original = Original {
-            create: methods.xCreate.filter(|_| code == ffi::SQLITE_OK)?,
-            fetch: methods.xFetch?,
-            rekey: methods.xRekey?,
-            destroy: methods.xDestroy?,
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // <https://www.sqlite.org/c3ref/pcache_methods2.html>
+        let mut methods = ffi::sqlite3_pcache_methods2 {
+            iVersion: 1,
+            pArg: ptr::null_mut(),
+            xInit: Some(init),
+            xShutdown: None,
+            xCreate: Some(create),
+            xCachesize: Some(set_max_pages),
+            xPagecount: Some(count_pages),
+            xFetch: Some(fetch),
+            xUnpin: Some(unpin),
+            xRekey: Some(rekey),
+            xTruncate: Some(truncate),
+            xDestroy: Some(destroy),
+            xShrink: Some(shrink),
         };
-        methods.xCreate = Some(create);
-        if cfg!(target_arch = "x86_64") {
-            methods.xFetch = Some(fetch);
-        }
-        methods.xRekey = Some(rekey);
-        methods.xDestroy = Some(destroy);
-        // SAFETY: SQLite copies the methods, of which those that are new call the others.
-        let code = unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_PCACHE2, &raw mut methods) };
-        (code == ffi::SQLITE_OK).then_some(original)
+        // SAFETY: SQLite copies the methods. Where it was used already it refuses them, and keeps its own.
+        unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_PCACHE2, &raw mut methods) };
     });
 }
 
-fn original() -> Option<&'static Original> {
-    ORIGINAL.get()?.as_ref()
-}
-
-fn with_caches<T>(work: impl FnOnce(&mut Vec<usize>) -> T) -> T {
-    work(&mut CACHES.lock().unwrap_or_else(PoisonError::into_inner))
+unsafe extern "C" fn init(_: *mut c_void) -> c_int {
+    ffi::SQLITE_OK
 }
 
 unsafe extern "C" fn create(
@@ -115,43 +78,58 @@ unsafe extern "C" fn create(
     extra_bytes: c_int,
     is_purgeable: c_int,
 ) -> *mut ffi::sqlite3_pcache {
-    let Some(original) = original() else {
+    let (Ok(page_bytes), Ok(extra_bytes)) =
+        (usize::try_from(page_bytes), usize::try_from(extra_bytes))
+    else {
         return ptr::null_mut();
     };
-    // SAFETY: SQLite's own arguments, handed on.
-    let cache = unsafe { (original.create)(page_bytes, extra_bytes, is_purgeable) };
-    if page_bytes == PAGE_BYTES && !cache.is_null() {
-        with_caches(|caches| caches.push(cache.addr()));
-    }
-    cache
+    Cache::new(page_bytes, extra_bytes, is_purgeable != 0)
+        .map_or(ptr::null_mut(), |cache| Box::into_raw(Box::new(cache)))
+        .cast()
 }
 
 unsafe extern "C" fn destroy(cache: *mut ffi::sqlite3_pcache) {
-    // Before: another thread's new cache may then lie where this one lay.
-    with_caches(|caches| caches.retain(|address| *address != cache.addr()));
-    if let Some(original) = original() {
-        // SAFETY: SQLite's own argument, handed on.
-        unsafe { (original.destroy)(cache) };
-    }
+    // SAFETY: `create` made it so, and SQLite destroys it once.
+    drop(unsafe { Box::from_raw(cache.cast::<Cache>()) });
 }
 
-/// Finds or makes a page in the cache, and lets the processor fetch all of a leaf that is found.
+/// # Safety
+///
+/// SQLite gives what `create` returned, from one thread at a time.
+unsafe fn cache_of<'a>(cache: *mut ffi::sqlite3_pcache) -> &'a mut Cache {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *cache.cast::<Cache>() }
+}
+
+unsafe extern "C" fn set_max_pages(cache: *mut ffi::sqlite3_pcache, pages: c_int) {
+    // SAFETY: SQLite's own argument.
+    unsafe { cache_of(cache) }.set_max_pages(usize::try_from(pages).unwrap_or(0));
+}
+
+unsafe extern "C" fn count_pages(cache: *mut ffi::sqlite3_pcache) -> c_int {
+    // SAFETY: SQLite's own argument.
+    unsafe { cache_of(cache) }.page_count() as c_int
+}
+
+/// Finds or makes a page, and lets the processor fetch all of a leaf that is found.
 unsafe extern "C" fn fetch(
     cache: *mut ffi::sqlite3_pcache,
     number: c_uint,
-    create: c_int,
+    creation: c_int,
 ) -> *mut ffi::sqlite3_pcache_page {
-    let Some(original) = original() else {
-        return ptr::null_mut();
+    let creation = match creation {
+        0 => Creation::Never,
+        1 => Creation::WhenEasy,
+        _ => Creation::Always,
     };
-    // SAFETY: SQLite's own arguments, handed on.
-    let page = unsafe { (original.fetch)(cache, number, create) };
-    // SAFETY: what was found is null or one of the cache's pages.
-    if let Some(page) = unsafe { page.as_ref() }
-        && unsafe { is_leaf(page) }
-    {
+    // SAFETY: SQLite's own argument.
+    let page = unsafe { cache_of(cache) }.fetch(number, creation);
+    // SAFETY: it is null or one of the cache's pages.
+    if let Some(page) = unsafe { page.as_ref() } {
         prefetch(page.pExtra.cast(), DESCRIPTION_BYTES);
-        prefetch(page.pBuf.cast(), PAGE_BYTES as usize);
+        if unsafe { is_leaf(page) } {
+            prefetch(page.pBuf.cast(), LEAF_BYTES);
+        }
     }
     page
 }
@@ -187,136 +165,31 @@ fn prefetch(start: *const i8, bytes: usize) {
     let _ = (start, bytes);
 }
 
-/// Gives a page in the cache another number.
+unsafe extern "C" fn unpin(
+    cache: *mut ffi::sqlite3_pcache,
+    page: *mut ffi::sqlite3_pcache_page,
+    is_discarded: c_int,
+) {
+    // SAFETY: SQLite's own arguments: a page that is in use.
+    unsafe { cache_of(cache).unpin(page, is_discarded != 0) };
+}
+
 unsafe extern "C" fn rekey(
     cache: *mut ffi::sqlite3_pcache,
     page: *mut ffi::sqlite3_pcache_page,
-    old: c_uint,
-    new: c_uint,
+    _: c_uint,
+    number: c_uint,
 ) {
-    let is_corrected = [old, new].contains(&LOCK_BYTE_PAGE)
-        && with_caches(|caches| caches.contains(&cache.addr()));
-    let number_of = |number| match number {
-        LOCK_BYTE_PAGE if is_corrected => NO_PAGE,
-        _ => number,
-    };
-    if let Some(original) = original() {
-        // SAFETY: SQLite's own arguments, handed on; a page that was given number 0 is called so again.
-        unsafe { (original.rekey)(cache, page, number_of(old), number_of(new)) };
-    }
+    // SAFETY: SQLite's own arguments: a page that is in use.
+    unsafe { cache_of(cache).rekey(page, number) };
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::process::Command;
-    use std::sync::atomic::{AtomicU32, Ordering};
+unsafe extern "C" fn truncate(cache: *mut ffi::sqlite3_pcache, first: c_uint) {
+    // SAFETY: SQLite's own argument.
+    unsafe { cache_of(cache) }.truncate(first);
+}
 
-    static HIGHEST: AtomicU32 = AtomicU32::new(0);
-    static SPIED: OnceLock<Rekey> = OnceLock::new();
-
-    unsafe extern "C" fn spy(
-        cache: *mut ffi::sqlite3_pcache,
-        page: *mut ffi::sqlite3_pcache_page,
-        old: c_uint,
-        new: c_uint,
-    ) {
-        HIGHEST.fetch_max(new, Ordering::Relaxed);
-        // SAFETY: SQLite's own arguments, handed on.
-        unsafe { SPIED.get().unwrap()(cache, page, old, new) }
-    }
-
-    /// Splits many pages; returns the highest number that one was given by SQLite's own cache.
-    fn split_pages(page_bytes: i32) -> u32 {
-        HIGHEST.store(0, Ordering::Relaxed);
-        let connection = rusqlite::Connection::open_in_memory().unwrap();
-        connection
-            .pragma_update(None, "page_size", page_bytes)
-            .unwrap();
-        connection
-            .execute_batch(
-                "CREATE TABLE t(x TEXT PRIMARY KEY);
-                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-                 INSERT INTO t SELECT hex(i * 2654435761 % 4294967296) || ' and more' FROM n",
-            )
-            .unwrap();
-        let check: String = connection
-            .pragma_query_value(None, "integrity_check", |row| row.get(0))
-            .unwrap();
-        assert_eq!(check, "ok");
-        HIGHEST.load(Ordering::Relaxed)
-    }
-
-    /// Says to a process of this test that it is one.
-    const CHILD: &str = "PAGE_CACHE_TEST_CHILD";
-
-    fn split_pages_with_a_spy() {
-        // SAFETY: as in `configure`.
-        unsafe {
-            let mut methods: ffi::sqlite3_pcache_methods2 = std::mem::zeroed();
-            ffi::sqlite3_config(ffi::SQLITE_CONFIG_GETPCACHE2, &raw mut methods);
-            assert!(SPIED.set(methods.xRekey.unwrap()).is_ok());
-            methods.xRekey = Some(spy);
-            ffi::sqlite3_config(ffi::SQLITE_CONFIG_PCACHE2, &raw mut methods);
-        }
-        configure();
-        // SAFETY: as in `configure`.
-        let is_prefetching = unsafe {
-            let mut methods: ffi::sqlite3_pcache_methods2 = std::mem::zeroed();
-            ffi::sqlite3_config(ffi::SQLITE_CONFIG_GETPCACHE2, &raw mut methods);
-            std::ptr::fn_addr_eq(methods.xFetch.unwrap(), fetch as Fetch)
-        };
-        assert_eq!(is_prefetching, cfg!(target_arch = "x86_64"));
-        let highest = split_pages(PAGE_BYTES);
-        assert!((1..10_000).contains(&highest), "{highest}");
-        // Their numbers say nothing about pages of another size.
-        assert_eq!(split_pages(8192), 0x4000_0000 / 8192 + 1);
-        assert_eq!(with_caches(|caches| caches.len()), 0, "all are closed");
-    }
-
-    #[test]
-    fn a_split_never_makes_the_cache_believe_in_far_pages() {
-        // In a process of its own: SQLite can be configured only before it is used.
-        if std::env::var_os(CHILD).is_some() {
-            return split_pages_with_a_spy();
-        }
-        let test = "page_cache::tests::a_split_never_makes_the_cache_believe_in_far_pages";
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", test])
-            .env(CHILD, "1")
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.success() && text.contains("1 passed"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn only_leaves_that_were_read_are_fetched_ahead() {
-        let page_of = |extra: &mut usize, kind: &mut u8| ffi::sqlite3_pcache_page {
-            pBuf: ptr::from_mut(kind).cast(),
-            pExtra: ptr::from_mut(extra).cast(),
-        };
-        for (extra, kind, expected) in [
-            (1, 0x0a, true),
-            (1, 0x0d, true),
-            (1, 0x02, false),
-            (1, 0x05, false),
-            (0, 0x0d, false),
-        ] {
-            let (mut extra, mut kind) = (extra, kind);
-            let page = page_of(&mut extra, &mut kind);
-            // SAFETY: both are as large as it looks at.
-            assert_eq!(unsafe { is_leaf(&page) }, expected, "{extra} {kind}");
-        }
-    }
-
-    #[test]
-    fn a_process_that_uses_sqlite_already_is_left_as_it_is() {
-        rusqlite::Connection::open_in_memory().unwrap();
-        configure();
-        assert!(original().is_none());
-    }
+unsafe extern "C" fn shrink(cache: *mut ffi::sqlite3_pcache) {
+    // SAFETY: SQLite's own argument.
+    unsafe { cache_of(cache) }.shrink();
 }
