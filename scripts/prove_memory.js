@@ -9,7 +9,7 @@
 // would look valid after their end.
 
 const { execFileSync, spawnSync } = require('node:child_process');
-const { mkdtempSync, readFileSync, rmSync } = require('node:fs');
+const { mkdtempSync, readdirSync, readFileSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { installDebian } = require('./cross_build.js');
@@ -108,13 +108,16 @@ function build(command, args) {
  */
 function check(program) {
   const folder = mkdtempSync(path.join(tmpdir(), 'whatsapp-uploader-memcheck-'));
-  const log = path.join(folder, 'log');
   const leaks = ['--leak-check=full', '--show-leak-kinds=definite', '--errors-for-leak-kinds=definite'];
-  const args = [`--error-exitcode=${FOUND}`, `--log-file=${log}`, ...leaks, ...program];
+  // Some tests are played in processes of their own; what is found there makes them fail.
+  const processes = ['--trace-children=yes', `--log-file=${path.join(folder, '%p')}`];
+  const args = [`--error-exitcode=${FOUND}`, ...processes, ...leaks, ...program];
   try {
     const options = /** @type {const} */ ({ cwd: ROOT, env: ENV, encoding: 'utf8', maxBuffer: 1 << 28 });
     const { status, stdout, stderr } = spawnSync('valgrind', args, options);
-    return { status, output: `${stdout}${stderr}`, told: readFileSync(log, 'utf8') };
+    const logs = readdirSync(folder).sort((left, right) => Number(left) - Number(right));
+    const told = logs.map((log) => readFileSync(path.join(folder, log), 'utf8')).join('');
+    return { status, output: `${stdout}${stderr}`, told };
   } finally {
     rmSync(folder, { recursive: true });
   }

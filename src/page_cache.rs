@@ -1,7 +1,7 @@
 //! Owns the page cache that SQLite has in the addon, in place of its own: the functions that SQLite calls,
 //! and the fetching of a leaf from memory at once, not line by line.
 //!
-//! It may not know tables, files or connections; what is done with pages is `cache.rs`'s.
+//! It may not know tables, files or connections; which page is where is `cache.rs`'s, their memory `chunk.rs`'s.
 //!
 //! SQLite's own cache keeps what it knows of a page behind its content, and each page that is not in use in a
 //! list: to find a page, three that were not asked for are touched, each a wait for memory. And when a
@@ -17,6 +17,7 @@
 #![allow(unsafe_code)]
 
 mod cache;
+mod chunk;
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,4 @@
-//! Owns the pages of one cache: where they lie, which number each has, and which is given up for another.
+//! Owns the pages of one cache: which number each has, and which is given up for another.
 //!
 //! It may not know tables, files or connections, nor what a page holds. SQLite uses a cache from one
 //! thread at a time, and from one that has seen what the last did with it.
@@ -10,22 +10,9 @@
 
 #![allow(unsafe_code)]
 
+use super::chunk::{Chunk, Entry, MAX_PAGES_OF_SMALL_CHUNK, State, slot_bytes};
 use rusqlite::ffi;
-use std::alloc::{Layout, alloc, dealloc};
-#[cfg(target_os = "linux")]
-use std::ffi::{c_int, c_void};
 use std::ptr;
-
-/// What most processors fetch from memory at a time.
-const CACHE_LINE_BYTES: usize = 64;
-
-/// What a large page of the processor's is on most systems. In such memory it need not look up where each
-/// small page of the program's lies, which it cannot keep in mind for a large cache.
-const LARGE_CHUNK_BYTES: usize = 2 * 1024 * 1024;
-
-/// Caches of short work or little memory have chunks of so many pages, which the system gives as they are
-/// touched: large memory is given at once.
-const PAGES_OF_SMALL_CHUNK: usize = 64;
 
 /// A power of two, as all numbers of buckets are.
 const FIRST_BUCKETS: usize = 256;
@@ -42,94 +29,6 @@ pub(super) enum Creation {
     Always,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Free,
-    /// In use by SQLite.
-    Pinned,
-    /// Used since the hand passed.
-    Recent,
-    Idle,
-}
-
-#[repr(C)]
-struct Entry {
-    /// First, since SQLite knows the entry by this part's address.
-    page: ffi::sqlite3_pcache_page,
-    /// The next of the same bucket, or the next that is free.
-    next: *mut Entry,
-    number: u32,
-    state: State,
-}
-
-/// The memory of some pages. Neither the slots nor the entries ever move.
-struct Chunk {
-    slots: *mut u8,
-    layout: Layout,
-    capacity: usize,
-    entries: Vec<Entry>,
-}
-
-impl Chunk {
-    /// None for lack of memory.
-    fn new(slot_bytes: usize, is_large: bool) -> Option<Self> {
-        let layout = if is_large {
-            Layout::from_size_align(LARGE_CHUNK_BYTES, LARGE_CHUNK_BYTES)
-        } else {
-            Layout::from_size_align(slot_bytes * PAGES_OF_SMALL_CHUNK, CACHE_LINE_BYTES)
-        }
-        .ok()?;
-        let capacity = layout.size() / slot_bytes;
-        let mut entries = Vec::new();
-        entries.try_reserve_exact(capacity).ok()?;
-        // SAFETY: the size is not zero: a page has 512 bytes at least.
-        let slots = unsafe { alloc(layout) };
-        if slots.is_null() {
-            return None;
-        }
-        if is_large {
-            prefer_large_pages(slots, layout.size());
-        }
-        Some(Self {
-            slots,
-            layout,
-            capacity,
-            entries,
-        })
-    }
-
-    /// A new entry with its slot; none when all have been taken.
-    fn take(&mut self, cache: &Cache) -> Option<*mut Entry> {
-        let index = self.entries.len();
-        if index == self.capacity {
-            return None;
-        }
-        // SAFETY: the slot is within the chunk, and the extra bytes are within the slot.
-        let (content, extra) = unsafe {
-            let slot = self.slots.add(index * cache.slot_bytes);
-            (slot, slot.add(cache.page_bytes))
-        };
-        self.entries.push(Entry {
-            page: ffi::sqlite3_pcache_page {
-                pBuf: content.cast(),
-                pExtra: extra.cast(),
-            },
-            next: ptr::null_mut(),
-            number: 0,
-            state: State::Free,
-        });
-        // SAFETY: it has just been pushed, into memory that was reserved.
-        Some(unsafe { self.entries.as_mut_ptr().add(index) })
-    }
-}
-
-impl Drop for Chunk {
-    fn drop(&mut self) {
-        // SAFETY: allocated so in `new`.
-        unsafe { dealloc(self.slots, self.layout) };
-    }
-}
-
 /// One connection's pages of one file.
 ///
 /// Every address of an entry that it holds, or that SQLite was given, is of one of its chunks.
@@ -142,6 +41,10 @@ pub(super) struct Cache {
     buckets: Vec<*mut Entry>,
     chunks: Vec<Chunk>,
     first_free: *mut Entry,
+    /// Those that are free, too.
+    entry_count: usize,
+    /// How many were left when memory was last given back: trying again would free none of them.
+    entry_count_when_trimmed: usize,
     page_count: usize,
     pinned_count: usize,
     /// No page but the lock-byte page has a higher number.
@@ -163,6 +66,8 @@ impl Cache {
             buckets: empty_buckets(FIRST_BUCKETS)?,
             chunks: Vec::new(),
             first_free: ptr::null_mut(),
+            entry_count: 0,
+            entry_count_when_trimmed: 0,
             page_count: 0,
             pinned_count: 0,
             highest: 0,
@@ -181,15 +86,17 @@ impl Cache {
         self.highest
     }
 
+    /// How much memory there is for pages.
     #[cfg(test)]
-    pub(super) fn chunk_count(&self) -> usize {
-        self.chunks.len()
+    pub(super) fn chunk_bytes(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.bytes()).sum()
     }
 
     /// Sets how many pages are kept, when so many need not be in use.
     pub(super) fn set_max_pages(&mut self, pages: usize) {
         self.max_pages = pages;
         while self.is_purgeable && self.page_count > self.max_pages && self.give_up().is_some() {}
+        self.trim_if_worthwhile();
     }
 
     /// Finds a page, or makes one whose content is anything; it is in use from then on. Null when it is not
@@ -250,6 +157,11 @@ impl Cache {
 
     /// Lets go of every page from a number on, in use or not.
     pub(super) fn truncate(&mut self, first: u32) {
+        self.release_from(first);
+        self.trim_if_worthwhile();
+    }
+
+    fn release_from(&mut self, first: u32) {
         if self.has_lock_byte_page && self.lock_byte_page >= first {
             let entry = self.find(self.lock_byte_page);
             if !entry.is_null() {
@@ -267,30 +179,73 @@ impl Cache {
                 }
             }
         } else {
-            self.release_where(|entry| entry.number >= first);
+            for chunk in 0..self.chunks.len() {
+                self.release_where(chunk, |entry| entry.number >= first);
+            }
         }
         self.highest = first.saturating_sub(1);
     }
 
     /// Gives back what memory it can.
     pub(super) fn shrink(&mut self) {
-        self.release_where(|entry| entry.state != State::Pinned);
-        if self.page_count == 0 {
-            self.chunks.clear();
-            self.first_free = ptr::null_mut();
-            self.hand = (0, 0);
+        for chunk in 0..self.chunks.len() {
+            self.release_where(chunk, |entry| entry.state != State::Pinned);
+        }
+        self.trim();
+    }
+
+    /// Gives memory back when less than half of it can be of use: a savepoint that is rolled back has more pages in
+    /// use than may be kept.
+    fn trim_if_worthwhile(&mut self) {
+        let useful = if self.is_purgeable {
+            self.max_pages
+        } else {
+            self.page_count
+        };
+        if self.entry_count > 2 * useful + MAX_PAGES_OF_SMALL_CHUNK
+            && self.entry_count > self.entry_count_when_trimmed
+        {
+            self.trim();
         }
     }
 
-    fn release_where(&mut self, is_meant: impl Fn(&Entry) -> bool) {
+    /// Gives back each chunk none of whose pages is in use.
+    fn trim(&mut self) {
         for chunk in 0..self.chunks.len() {
-            for index in 0..self.chunks[chunk].entries.len() {
-                let entry = &raw mut self.chunks[chunk].entries[index];
+            if !self.chunks[chunk].has_pinned() {
+                self.release_where(chunk, |_| true);
+            }
+        }
+        self.chunks.retain(Chunk::has_pinned);
+        self.hand = (0, 0);
+        self.first_free = ptr::null_mut();
+        self.entry_count = 0;
+        for chunk in &mut self.chunks {
+            self.entry_count += chunk.entry_count();
+            for index in 0..chunk.entry_count() {
+                let Some(entry) = chunk.entry(index) else {
+                    break;
+                };
                 // SAFETY: one of the cache's.
-                let is_released = unsafe { (*entry).state != State::Free && is_meant(&*entry) };
-                if is_released {
-                    self.release(entry);
+                unsafe {
+                    if (*entry).state == State::Free {
+                        (*entry).next = self.first_free;
+                        self.first_free = entry;
+                    }
                 }
+            }
+        }
+        self.entry_count_when_trimmed = self.entry_count;
+    }
+
+    fn release_where(&mut self, chunk: usize, is_meant: impl Fn(&Entry) -> bool) {
+        for index in 0..self.chunks[chunk].entry_count() {
+            let Some(entry) = self.chunks[chunk].entry(index) else {
+                break;
+            };
+            // SAFETY: one of the cache's.
+            if unsafe { (*entry).state != State::Free && is_meant(&*entry) } {
+                self.release(entry);
             }
         }
     }
@@ -352,16 +307,18 @@ impl Cache {
 
     fn take_new(&mut self) -> Option<*mut Entry> {
         let mut last = self.chunks.pop();
-        let mut entry = last.as_mut().and_then(|chunk| chunk.take(self));
+        let mut entry = last
+            .as_mut()
+            .and_then(|chunk| chunk.take(self.page_bytes, self.slot_bytes));
         self.chunks.extend(last);
         if entry.is_none() {
             self.chunks.try_reserve(1).ok()?;
-            let wanted = self.max_pages.saturating_sub(self.page_count);
-            let is_large = !self.chunks.is_empty() && wanted >= LARGE_CHUNK_BYTES / self.slot_bytes;
-            let mut chunk = Chunk::new(self.slot_bytes, is_large)?;
-            entry = chunk.take(self);
+            let more_pages = self.max_pages.saturating_sub(self.page_count);
+            let mut chunk = Chunk::new(self.slot_bytes, self.page_count, more_pages)?;
+            entry = chunk.take(self.page_bytes, self.slot_bytes);
             self.chunks.push(chunk);
         }
+        self.entry_count += 1;
         entry
     }
 
@@ -377,17 +334,17 @@ impl Cache {
             let Some(entry) = self
                 .chunks
                 .get_mut(chunk)
-                .and_then(|chunk| chunk.entries.get_mut(index))
+                .and_then(|chunk| chunk.entry(index))
             else {
                 let is_last = chunk + 1 >= self.chunks.len();
                 self.hand = (if is_last { 0 } else { chunk + 1 }, 0);
                 continue;
             };
             self.hand.1 += 1;
-            match entry.state {
-                State::Recent => entry.state = State::Idle,
+            // SAFETY: one of the cache's.
+            match unsafe { (*entry).state } {
+                State::Recent => unsafe { (*entry).state = State::Idle },
                 State::Idle => {
-                    let entry = ptr::from_mut(entry);
                     self.release(entry);
                     return Some(());
                 }
@@ -455,28 +412,6 @@ impl Cache {
             }
         }
     }
-}
-
-/// An odd number of lines: were it a power of two's multiple, the same part of each page would lie in the same few
-/// places of the processor's caches.
-fn slot_bytes(bytes: usize) -> usize {
-    (bytes.div_ceil(CACHE_LINE_BYTES) | 1) * CACHE_LINE_BYTES
-}
-
-/// Asks for memory that is in large pages; a wish, which the system need not fulfil.
-fn prefer_large_pages(start: *mut u8, bytes: usize) {
-    #[cfg(target_os = "linux")]
-    {
-        unsafe extern "C" {
-            /// <https://man7.org/linux/man-pages/man2/madvise.2.html>
-            fn madvise(start: *mut c_void, bytes: usize, advice: c_int) -> c_int;
-        }
-        const MADV_HUGEPAGE: c_int = 14;
-        // SAFETY: the range is allocated, and the advice changes no content.
-        unsafe { madvise(start.cast(), bytes, MADV_HUGEPAGE) };
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (start, bytes);
 }
 
 /// None for lack of memory.

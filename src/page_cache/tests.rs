@@ -137,6 +137,11 @@ fn the_lock_byte_pages_number_makes_no_truncation_look_at_all_pages() {
     assert_eq!(cache.fetch(1, Never), pages[1]);
 }
 
+/// What SQLite's own cache would have for so many pages, and half as much again.
+fn fair_bytes(pages: usize) -> usize {
+    pages * (PAGE_BYTES + EXTRA_BYTES) * 3 / 2
+}
+
 #[test]
 fn memory_is_given_back_when_no_page_is_in_use() {
     let mut cache = cache_of_pages(2000);
@@ -145,30 +150,65 @@ fn memory_is_given_back_when_no_page_is_in_use() {
         let page = cache.fetch(number, Always);
         unsafe { cache.unpin(page, false) };
     }
+    assert!(cache.chunk_bytes() <= fair_bytes(1500));
+    fill(first, 1);
     cache.shrink();
-    assert_eq!((cache.page_count(), cache.chunk_count() > 1), (1, true));
+    assert_eq!(cache.page_count(), 1);
+    assert!(
+        cache.chunk_bytes() <= fair_bytes(4),
+        "{}",
+        cache.chunk_bytes()
+    );
+    assert!(is_filled(cache.fetch(1, Never), 1));
     unsafe { cache.unpin(first, false) };
     cache.shrink();
-    assert_eq!((cache.page_count(), cache.chunk_count()), (0, 0));
+    assert_eq!((cache.page_count(), cache.chunk_bytes()), (0, 0));
     fill(cache.fetch(3, Always), 3);
 }
 
 #[test]
-fn a_small_cache_takes_no_large_memory() {
-    let mut cache = cache_of_pages(400);
-    for number in 1..=400 {
-        fill(cache.fetch(number, Always), number);
+fn a_crowds_memory_is_given_back_at_the_end_of_the_transaction_or_when_less_is_to_be_kept() {
+    for is_purgeable in [true, false] {
+        let mut cache = Cache::new(PAGE_BYTES, EXTRA_BYTES, is_purgeable).unwrap();
+        cache.set_max_pages(100);
+        let pages: Vec<Page> = (1..=5000)
+            .map(|number| cache.fetch(number, Always))
+            .collect();
+        assert!(cache.chunk_bytes() >= 5000 * PAGE_BYTES);
+        fill(pages[17], 18);
+        for (index, page) in pages.into_iter().enumerate() {
+            if index != 17 {
+                unsafe { cache.unpin(page, !is_purgeable) };
+            }
+        }
+        cache.truncate(6000);
+        assert!(cache.chunk_bytes() <= fair_bytes(264), "{is_purgeable}");
+        assert!(is_filled(cache.fetch(18, Never), 18));
     }
-    assert_eq!(cache.chunk_count(), 400usize.div_ceil(64));
-    let mut cache = cache_of_pages(1000);
-    for number in 1..=538 {
-        fill(cache.fetch(number, Always), number);
+    let mut cache = cache_of_pages(3000);
+    for number in 1..=3000 {
+        let page = cache.fetch(number, Always);
+        unsafe { cache.unpin(page, false) };
     }
-    assert_eq!(
-        cache.chunk_count(),
-        2,
-        "64 pages, then 474 of two megabytes"
-    );
+    cache.set_max_pages(50);
+    assert!(cache.chunk_bytes() <= fair_bytes(164));
+}
+
+#[test]
+fn a_small_cache_takes_little_memory() {
+    for pages in [1, 5, 50, 464] {
+        let mut cache = cache_of_pages(pages);
+        for number in 1..=pages as u32 {
+            fill(cache.fetch(number, Always), number);
+        }
+        assert!(
+            cache.chunk_bytes() <= fair_bytes(pages.max(4) + 30),
+            "{pages}"
+        );
+    }
+    let mut cache = Cache::new(65_536, EXTRA_BYTES, true).unwrap();
+    cache.fetch(1, Always);
+    assert!(cache.chunk_bytes() < 300_000);
 }
 
 /// What the cache must do, as simply as it can be said.
@@ -204,8 +244,8 @@ fn compare_with_model(seed: u32) {
                     None if page.is_null() => assert!(creation != Always, "seed {seed}"),
                     None => {
                         assert!(creation != Never || was_idle, "seed {seed}");
-                        let is_as_left = was_idle && is_filled(page, number);
-                        assert!(is_as_left || is_new(page), "seed {seed}");
+                        let is_as_left = || was_idle && is_filled(page, number);
+                        assert!(is_new(page) || is_as_left(), "seed {seed}");
                         fill(page, number);
                         model.pinned.insert(number, page);
                     }
