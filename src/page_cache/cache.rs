@@ -10,7 +10,7 @@
 
 #![allow(unsafe_code)]
 
-use super::chunk::{Chunk, Entry, MAX_PAGES_OF_SMALL_CHUNK, State, slot_bytes};
+use super::chunk::{Chunk, Entry, MAX_PAGES_OF_CHUNK, State, slot_bytes};
 use rusqlite::ffi;
 use std::ptr;
 
@@ -202,7 +202,7 @@ impl Cache {
         } else {
             self.page_count
         };
-        if self.entry_count > 2 * useful + MAX_PAGES_OF_SMALL_CHUNK
+        if self.entry_count > 2 * useful + MAX_PAGES_OF_CHUNK
             && self.entry_count > self.entry_count_when_trimmed
         {
             self.trim();
@@ -313,8 +313,7 @@ impl Cache {
         self.chunks.extend(last);
         if entry.is_none() {
             self.chunks.try_reserve(1).ok()?;
-            let more_pages = self.max_pages.saturating_sub(self.page_count);
-            let mut chunk = Chunk::new(self.slot_bytes, self.page_count, more_pages)?;
+            let mut chunk = Chunk::new(self.slot_bytes, self.page_count)?;
             entry = chunk.take(self.page_bytes, self.slot_bytes);
             self.chunks.push(chunk);
         }

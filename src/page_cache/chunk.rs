@@ -6,22 +6,16 @@
 
 use rusqlite::ffi;
 use std::alloc::{Layout, alloc, dealloc};
-#[cfg(target_os = "linux")]
-use std::ffi::{c_int, c_void};
 use std::ptr;
 
 /// What most processors fetch from memory at a time.
 const CACHE_LINE_BYTES: usize = 64;
 
-/// What a large page of the processor's is on most systems. In such memory it need not look up where each
-/// small page of the program's lies, which it cannot keep in mind for a large cache.
-const LARGE_CHUNK_BYTES: usize = 2 * 1024 * 1024;
-
-/// Large memory is given at once, so a cache of short work or little memory has smaller chunks.
-const MAX_SMALL_CHUNK_BYTES: usize = 256 * 1024;
+/// Where pages are large.
+const MAX_CHUNK_BYTES: usize = 256 * 1024;
 
 /// A cache doubles its memory until it has so many pages.
-pub(super) const MAX_PAGES_OF_SMALL_CHUNK: usize = 64;
+pub(super) const MAX_PAGES_OF_CHUNK: usize = 64;
 const MIN_PAGES_OF_CHUNK: usize = 4;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,32 +47,18 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// A chunk for a cache that has some pages and may have some more; none for lack of memory.
-    pub(super) fn new(slot_bytes: usize, pages: usize, more_pages: usize) -> Option<Self> {
-        let capacity_of_large = LARGE_CHUNK_BYTES / slot_bytes;
-        let is_large = cfg!(target_os = "linux")
-            && pages >= MAX_PAGES_OF_SMALL_CHUNK
-            && more_pages >= capacity_of_large;
-        let (capacity, layout) = if is_large {
-            let layout = Layout::from_size_align(LARGE_CHUNK_BYTES, LARGE_CHUNK_BYTES);
-            (capacity_of_large, layout)
-        } else {
-            let capacity = pages
-                .clamp(MIN_PAGES_OF_CHUNK, MAX_PAGES_OF_SMALL_CHUNK)
-                .min((MAX_SMALL_CHUNK_BYTES / slot_bytes).max(1));
-            let layout = Layout::from_size_align(slot_bytes * capacity, CACHE_LINE_BYTES);
-            (capacity, layout)
-        };
-        let layout = layout.ok()?;
+    /// A chunk for a cache that has some pages; none for lack of memory.
+    pub(super) fn new(slot_bytes: usize, pages: usize) -> Option<Self> {
+        let capacity = pages
+            .clamp(MIN_PAGES_OF_CHUNK, MAX_PAGES_OF_CHUNK)
+            .min((MAX_CHUNK_BYTES / slot_bytes).max(1));
+        let layout = Layout::from_size_align(slot_bytes * capacity, CACHE_LINE_BYTES).ok()?;
         let mut entries = Vec::new();
         entries.try_reserve_exact(capacity).ok()?;
         // SAFETY: the size is not zero: a page has 512 bytes at least.
         let slots = unsafe { alloc(layout) };
         if slots.is_null() {
             return None;
-        }
-        if is_large {
-            prefer_large_pages(slots, layout.size());
         }
         Some(Self {
             slots,
@@ -146,20 +126,4 @@ impl Drop for Chunk {
 /// places of the processor's caches.
 pub(super) fn slot_bytes(bytes: usize) -> usize {
     (bytes.div_ceil(CACHE_LINE_BYTES) | 1) * CACHE_LINE_BYTES
-}
-
-/// Asks for memory that is in large pages; a wish, which the system need not fulfil.
-fn prefer_large_pages(start: *mut u8, bytes: usize) {
-    #[cfg(target_os = "linux")]
-    {
-        unsafe extern "C" {
-            /// <https://man7.org/linux/man-pages/man2/madvise.2.html>
-            fn madvise(start: *mut c_void, bytes: usize, advice: c_int) -> c_int;
-        }
-        const MADV_HUGEPAGE: c_int = 14;
-        // SAFETY: the range is allocated, and the advice changes no content.
-        unsafe { madvise(start.cast(), bytes, MADV_HUGEPAGE) };
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (start, bytes);
 }
