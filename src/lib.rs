@@ -34,15 +34,11 @@
 //! `manager`; `node`.
 
 #![deny(unsafe_code)]
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::undocumented_unsafe_blocks)]
 // What only an event loop needs (off-thread checkpoints, migration steps driven from outside)
 // is compiled and tested without the addon too; the build with it finds code that is dead
 // (napi's exports, and so their callees, look unused to a test build).
 #![cfg_attr(any(not(feature = "node"), test), allow(dead_code, unused_imports))]
-
-/// The version of SQLite whose source was read for what rests on its inner ways.
-#[cfg(any(unix, feature = "node"))]
-const KNOWN_SQLITE_VERSION: std::ffi::c_int = 3_054_001;
 
 mod config;
 mod connection;
@@ -66,6 +62,8 @@ mod retrying_fs;
 mod sqlite_code;
 #[cfg(test)]
 mod test_folder;
+#[cfg(test)]
+mod test_random;
 mod timestamp;
 mod transaction;
 #[cfg(unix)]

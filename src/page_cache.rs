@@ -25,7 +25,7 @@ use cache::{Cache, Creation};
 use rusqlite::ffi;
 use std::ffi::{c_int, c_uint, c_void};
 use std::ptr;
-use std::sync::Once;
+use std::sync::OnceLock;
 
 /// How much of a leaf is fetched at once: all of it, at the size of page that ledgers have.
 const LEAF_BYTES: usize = 4096;
@@ -37,18 +37,15 @@ const DESCRIPTION_BYTES: usize = 192;
 /// (<https://www.sqlite.org/fileformat2.html#b_tree_pages>).
 const LEAVES: [u8; 2] = [0x0a, 0x0d];
 
-/// What an x86-64 processor fetches from memory at a time.
-#[cfg(target_arch = "x86_64")]
-const CACHE_LINE_BYTES: usize = 64;
-
 /// Gives this page cache to all connections that this process opens from here on; does nothing when one was
 /// opened before, since SQLite must be configured before it is used
 /// (<https://www.sqlite.org/c3ref/config.html>).
 ///
-/// For the addon, which has an SQLite of its own: a Rust program's is not this crate's to configure.
-pub(crate) fn configure() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
+/// For the addon, which has an SQLite of its own: a Rust program's is not this crate's to configure. Says
+/// whether SQLite has it.
+pub(crate) fn configure() -> bool {
+    static IS_CONFIGURED: OnceLock<bool> = OnceLock::new();
+    *IS_CONFIGURED.get_or_init(|| {
         // <https://www.sqlite.org/c3ref/pcache_methods2.html>
         let mut methods = ffi::sqlite3_pcache_methods2 {
             iVersion: 1,
@@ -66,8 +63,9 @@ pub(crate) fn configure() {
             xShrink: Some(shrink),
         };
         // SAFETY: SQLite copies the methods. Where it was used already it refuses them, and keeps its own.
-        unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_PCACHE2, &raw mut methods) };
-    });
+        let code = unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_PCACHE2, &raw mut methods) };
+        code == ffi::SQLITE_OK
+    })
 }
 
 unsafe extern "C" fn init(_: *mut c_void) -> c_int {
@@ -128,6 +126,7 @@ unsafe extern "C" fn fetch(
     // SAFETY: it is null or one of the cache's pages.
     if let Some(page) = unsafe { page.as_ref() } {
         prefetch(page.pExtra.cast(), DESCRIPTION_BYTES);
+        // SAFETY: so its extra bytes and its content are as large as is looked at.
         if unsafe { is_leaf(page) } {
             prefetch(page.pBuf.cast(), LEAF_BYTES);
         }
@@ -157,7 +156,7 @@ fn prefetch(start: *const i8, bytes: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        for offset in (0..bytes).step_by(CACHE_LINE_BYTES) {
+        for offset in (0..bytes).step_by(chunk::CACHE_LINE_BYTES) {
             // SAFETY: the instruction is of every x86-64 processor, and reads nothing that the program sees.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(offset)) };
         }

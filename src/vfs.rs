@@ -12,7 +12,6 @@
 
 #![allow(unsafe_code)]
 
-use crate::KNOWN_SQLITE_VERSION;
 use gathering::Gathering;
 use mapping::Mapping;
 use rusqlite::{Connection, ffi};
@@ -24,6 +23,9 @@ mod gathering;
 mod mapping;
 
 const NAME: &CStr = c"whatsapp-uploader-gathering";
+
+/// The version of SQLite whose source was read for what rests on its inner ways.
+const KNOWN_SQLITE_VERSION: c_int = 3_054_001;
 
 /// `WAL_WRITE_LOCK`: which of the locks in shared memory a writer holds.
 const WRITE_LOCK: c_int = 0;

@@ -106,7 +106,8 @@ pub(crate) fn resolve(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::super::{Role, open};
     use super::*;

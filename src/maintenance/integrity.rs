@@ -4,6 +4,9 @@
 //! The log is read before any connection reads: SQLite stops at its first damaged frame without
 //! a word, and the last one to close the file would throw the rest of it away.
 
+#[cfg(test)]
+mod tests;
+
 use super::image::Image;
 use super::integrity_rows;
 use super::salvage::Pages;

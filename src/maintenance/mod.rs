@@ -6,15 +6,11 @@ mod copy;
 mod image;
 mod integrity;
 mod integrity_rows;
-#[cfg(test)]
-mod integrity_tests;
 pub mod journal_reader;
 mod log_keeper;
 mod page_copy;
 mod raw_file;
 mod repair;
-#[cfg(test)]
-mod repair_tests;
 mod restore;
 pub mod salvage;
 mod salvage_file;

@@ -3,6 +3,9 @@
 //! The damaged file is locked against everybody and read as bytes; no SQLite connection ever
 //! opens it. It is kept, with its log.
 
+#[cfg(test)]
+mod tests;
+
 use super::image::Image;
 use super::salvage::{Findings, Roots, salvage};
 use super::salvage_file::{SalvageFile, TableReport};

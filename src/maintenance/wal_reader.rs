@@ -214,6 +214,7 @@ mod tests {
     use super::*;
     use crate::connection::{self, Role};
     use crate::test_folder::TestFolder;
+    use crate::test_random::{Random, seed};
 
     /// A log of several commits, as SQLite writes it, and how many bytes of it are live.
     fn log() -> Vec<u8> {
@@ -308,15 +309,9 @@ mod tests {
 
     #[test]
     fn any_bytes_are_read_without_a_panic() {
-        let mut state = 7_u64;
+        let mut random = Random(seed());
         for length in [0, 1, 31, 32, 33, 600, 5000, 20_000] {
-            let mut bytes = Vec::new();
-            for _ in 0..length {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                bytes.push((state >> 33) as u8);
-            }
+            let bytes: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
             contents(&bytes);
         }
     }

@@ -23,7 +23,7 @@ pub fn addon_version() -> &'static str {
 }
 
 /// Tells the addon which class its errors are instances of, and where the codes of small results
-/// go (see `lib/rows.js`).
+/// go (see `lib/rows.js`). Says whether SQLite has the addon's page cache.
 #[napi]
 pub fn initialize(
     env: &Env,
@@ -32,13 +32,13 @@ pub fn initialize(
     )]
     error_class: Function<'_, super::error::ErrorArguments<'static>, Unknown<'static>>,
     #[napi(ts_arg_type = "Int32Array")] codes: Unknown<'_>,
-) -> napi::Result<()> {
-    page_cache::configure();
+) -> napi::Result<bool> {
     let environment = Environment {
         error_class: ErrorClass::new(&error_class)?,
         codes: keep_codes(codes)?,
     };
-    env.set_instance_data(environment, (), |_| {})
+    env.set_instance_data(environment, (), |_| {})?;
+    Ok(page_cache::configure())
 }
 
 /// Keeps an Int32Array for the rest of the environment's life.

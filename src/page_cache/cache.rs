@@ -43,14 +43,11 @@ pub(super) struct Cache {
     first_free: *mut Entry,
     /// Those that are free, too.
     entry_count: usize,
-    /// How many were left when memory was last given back: trying again would free none of them.
-    entry_count_when_trimmed: usize,
     page_count: usize,
     pinned_count: usize,
     /// No page but the lock-byte page has a higher number.
     highest: u32,
     lock_byte_page: u32,
-    has_lock_byte_page: bool,
     /// Where the hand is: a chunk, and an entry of it.
     hand: (usize, usize),
 }
@@ -67,12 +64,10 @@ impl Cache {
             chunks: Vec::new(),
             first_free: ptr::null_mut(),
             entry_count: 0,
-            entry_count_when_trimmed: 0,
             page_count: 0,
             pinned_count: 0,
             highest: 0,
             lock_byte_page: (LOCK_BYTE / page_bytes + 1) as u32,
-            has_lock_byte_page: false,
             hand: (0, 0),
         })
     }
@@ -162,21 +157,15 @@ impl Cache {
     }
 
     fn release_from(&mut self, first: u32) {
-        if self.has_lock_byte_page && self.lock_byte_page >= first {
-            let entry = self.find(self.lock_byte_page);
-            if !entry.is_null() {
-                self.release(entry);
-            }
+        if first <= self.lock_byte_page {
+            self.release_number(self.lock_byte_page);
         }
         if first > self.highest {
             return;
         }
         if ((self.highest - first) as usize) < self.page_count {
             for number in first..=self.highest {
-                let entry = self.find(number);
-                if !entry.is_null() {
-                    self.release(entry);
-                }
+                self.release_number(number);
             }
         } else {
             for chunk in 0..self.chunks.len() {
@@ -198,13 +187,11 @@ impl Cache {
     /// use than may be kept.
     fn trim_if_worthwhile(&mut self) {
         let useful = if self.is_purgeable {
-            self.max_pages
+            self.max_pages.max(self.pinned_count)
         } else {
             self.page_count
         };
-        if self.entry_count > 2 * useful + MAX_PAGES_OF_CHUNK
-            && self.entry_count > self.entry_count_when_trimmed
-        {
+        if self.entry_count > 2 * useful + MAX_PAGES_OF_CHUNK {
             self.trim();
         }
     }
@@ -235,7 +222,13 @@ impl Cache {
                 }
             }
         }
-        self.entry_count_when_trimmed = self.entry_count;
+    }
+
+    fn release_number(&mut self, number: u32) {
+        let entry = self.find(number);
+        if !entry.is_null() {
+            self.release(entry);
+        }
     }
 
     fn release_where(&mut self, chunk: usize, is_meant: impl Fn(&Entry) -> bool) {
@@ -306,16 +299,13 @@ impl Cache {
     }
 
     fn take_new(&mut self) -> Option<*mut Entry> {
-        let mut last = self.chunks.pop();
-        let mut entry = last
-            .as_mut()
-            .and_then(|chunk| chunk.take(self.page_bytes, self.slot_bytes));
-        self.chunks.extend(last);
+        let (page_bytes, slot_bytes) = (self.page_bytes, self.slot_bytes);
+        let take = |chunk: &mut Chunk| chunk.take(page_bytes, slot_bytes);
+        let mut entry = self.chunks.last_mut().and_then(take);
         if entry.is_none() {
             self.chunks.try_reserve(1).ok()?;
-            let mut chunk = Chunk::new(self.slot_bytes, self.page_count)?;
-            entry = chunk.take(self.page_bytes, self.slot_bytes);
-            self.chunks.push(chunk);
+            self.chunks.push(Chunk::new(slot_bytes, self.page_count)?);
+            entry = self.chunks.last_mut().and_then(take);
         }
         self.entry_count += 1;
         entry
@@ -341,8 +331,9 @@ impl Cache {
             };
             self.hand.1 += 1;
             // SAFETY: one of the cache's.
-            match unsafe { (*entry).state } {
-                State::Recent => unsafe { (*entry).state = State::Idle },
+            let state = unsafe { &mut (*entry).state };
+            match *state {
+                State::Recent => *state = State::Idle,
                 State::Idle => {
                     self.release(entry);
                     return Some(());
@@ -368,9 +359,7 @@ impl Cache {
     }
 
     fn link(&mut self, entry: *mut Entry, number: u32) {
-        if number == self.lock_byte_page {
-            self.has_lock_byte_page = true;
-        } else {
+        if number != self.lock_byte_page {
             self.highest = self.highest.max(number);
         }
         let first = self.bucket(number);
@@ -385,9 +374,6 @@ impl Cache {
     fn unlink(&mut self, entry: *mut Entry) {
         // SAFETY: the entry and those of its bucket are the cache's, and it is among them.
         unsafe {
-            if (*entry).number == self.lock_byte_page {
-                self.has_lock_byte_page = false;
-            }
             let mut link: *mut *mut Entry = self.bucket((*entry).number);
             while *link != entry {
                 link = &raw mut (**link).next;

@@ -9,7 +9,7 @@ use std::alloc::{Layout, alloc, dealloc};
 use std::ptr;
 
 /// What most processors fetch from memory at a time.
-const CACHE_LINE_BYTES: usize = 64;
+pub(super) const CACHE_LINE_BYTES: usize = 64;
 
 /// Where pages are large.
 const MAX_CHUNK_BYTES: usize = 256 * 1024;

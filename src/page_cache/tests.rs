@@ -1,5 +1,8 @@
+//! The page cache alone, beside a model, and under SQLite.
+
 use super::*;
 use crate::page_cache::cache::Creation::{Always, Never, WhenEasy};
+use crate::test_random::{Random, seed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
@@ -8,6 +11,22 @@ const EXTRA_BYTES: usize = 216;
 const LOCK_BYTE_PAGE: u32 = 0x4000_0000 / PAGE_BYTES as u32 + 1;
 
 type Page = *mut ffi::sqlite3_pcache_page;
+
+/// Lets go of a page; every test gives one that is in use.
+fn unpin(cache: &mut Cache, page: Page) {
+    // SAFETY: it is in use.
+    unsafe { cache.unpin(page, false) };
+}
+
+fn discard(cache: &mut Cache, page: Page) {
+    // SAFETY: as in `unpin`.
+    unsafe { cache.unpin(page, true) };
+}
+
+fn rekey(cache: &mut Cache, page: Page, number: u32) {
+    // SAFETY: as in `unpin`.
+    unsafe { cache.rekey(page, number) };
+}
 
 fn cache_of_pages(pages: usize) -> Cache {
     let mut cache = Cache::new(PAGE_BYTES, EXTRA_BYTES, true).unwrap();
@@ -50,11 +69,10 @@ fn a_page_keeps_its_content_and_a_new_one_begins_with_zeros() {
     assert!(is_new(page));
     fill(page, 7);
     assert_eq!(cache.fetch(7, Never), page);
-    // SAFETY: it is in use, here and below.
-    unsafe { cache.unpin(page, false) };
+    unpin(&mut cache, page);
     assert_eq!(cache.fetch(7, Never), page);
     assert!(is_filled(page, 7));
-    unsafe { cache.unpin(page, true) };
+    discard(&mut cache, page);
     assert!(cache.fetch(7, Never).is_null());
     assert!(is_new(cache.fetch(8, Always)), "its memory is used again");
     assert_eq!(cache.page_count(), 1);
@@ -66,17 +84,17 @@ fn what_was_not_used_lately_is_given_up_and_nothing_that_is_in_use() {
     let used: Vec<Page> = (1..=10).map(|number| cache.fetch(number, Always)).collect();
     for number in 11..=100 {
         let page = cache.fetch(number, WhenEasy);
-        unsafe { cache.unpin(page, false) };
+        unpin(&mut cache, page);
     }
     // The hand takes their marks, and the first of them.
     let page = cache.fetch(101, WhenEasy);
-    unsafe { cache.unpin(page, false) };
+    unpin(&mut cache, page);
     let often = cache.fetch(50, Never);
     assert!(!often.is_null());
-    unsafe { cache.unpin(often, false) };
+    unpin(&mut cache, often);
     for number in 102..=180 {
         let page = cache.fetch(number, WhenEasy);
-        unsafe { cache.unpin(page, false) };
+        unpin(&mut cache, page);
     }
     assert_eq!(cache.page_count(), 100);
     assert!(
@@ -104,7 +122,7 @@ fn a_crowded_cache_makes_a_page_only_when_it_must() {
         .collect();
     assert_eq!(cache.page_count(), 30);
     for page in surplus {
-        unsafe { cache.unpin(page, false) };
+        unpin(&mut cache, page);
     }
     assert_eq!(
         cache.page_count(),
@@ -115,7 +133,7 @@ fn a_crowded_cache_makes_a_page_only_when_it_must() {
     kept.set_max_pages(1);
     for number in 1..=30 {
         let page = kept.fetch(number, WhenEasy);
-        unsafe { kept.unpin(page, false) };
+        unpin(&mut kept, page);
     }
     assert_eq!(kept.page_count(), 30, "what has no file is never given up");
 }
@@ -125,14 +143,12 @@ fn the_lock_byte_pages_number_makes_no_truncation_look_at_all_pages() {
     let mut cache = cache_of_pages(100);
     let pages: Vec<Page> = (1..=50).map(|number| cache.fetch(number, Always)).collect();
     assert_eq!(cache.highest(), 50);
-    unsafe { cache.rekey(pages[0], LOCK_BYTE_PAGE) };
+    rekey(&mut cache, pages[0], LOCK_BYTE_PAGE);
     assert_eq!(cache.highest(), 50);
     cache.truncate(51);
     assert_eq!(cache.page_count(), 49, "it is behind the end all the same");
-    unsafe {
-        cache.rekey(pages[1], LOCK_BYTE_PAGE);
-        cache.rekey(pages[1], 1);
-    }
+    rekey(&mut cache, pages[1], LOCK_BYTE_PAGE);
+    rekey(&mut cache, pages[1], 1);
     cache.truncate(51);
     assert_eq!(cache.fetch(1, Never), pages[1]);
 }
@@ -148,7 +164,7 @@ fn memory_is_given_back_when_no_page_is_in_use() {
     let first = cache.fetch(1, Always);
     for number in 2..=1500 {
         let page = cache.fetch(number, Always);
-        unsafe { cache.unpin(page, false) };
+        unpin(&mut cache, page);
     }
     assert!(cache.chunk_bytes() <= fair_bytes(1500));
     fill(first, 1);
@@ -160,7 +176,7 @@ fn memory_is_given_back_when_no_page_is_in_use() {
         cache.chunk_bytes()
     );
     assert!(is_filled(cache.fetch(1, Never), 1));
-    unsafe { cache.unpin(first, false) };
+    unpin(&mut cache, first);
     cache.shrink();
     assert_eq!((cache.page_count(), cache.chunk_bytes()), (0, 0));
     fill(cache.fetch(3, Always), 3);
@@ -178,7 +194,8 @@ fn a_crowds_memory_is_given_back_at_the_end_of_the_transaction_or_when_less_is_t
         fill(pages[17], 18);
         for (index, page) in pages.into_iter().enumerate() {
             if index != 17 {
-                unsafe { cache.unpin(page, !is_purgeable) };
+                let let_go = if is_purgeable { unpin } else { discard };
+                let_go(&mut cache, page);
             }
         }
         cache.truncate(6000);
@@ -188,7 +205,7 @@ fn a_crowds_memory_is_given_back_at_the_end_of_the_transaction_or_when_less_is_t
     let mut cache = cache_of_pages(3000);
     for number in 1..=3000 {
         let page = cache.fetch(number, Always);
-        unsafe { cache.unpin(page, false) };
+        unpin(&mut cache, page);
     }
     cache.set_max_pages(50);
     assert!(cache.chunk_bytes() <= fair_bytes(164));
@@ -220,16 +237,11 @@ struct Model {
 }
 
 /// Random calls as SQLite makes them; after each, what is in use is as it was, and what is found is right.
-fn compare_with_model(seed: u32) {
-    let mut state = seed;
-    let mut random = move |below: u32| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state % below
-    };
+fn compare_with_model(seed: u64) {
+    let mut source = Random(seed);
+    let mut random = move |below: usize| source.below(below) as u32;
     let max_pages = random(300) as usize;
-    let numbers = 1 + random(500);
+    let numbers = 1 + random(500) as usize;
     let mut cache = cache_of_pages(max_pages);
     let mut model = Model::default();
     for _ in 0..3000 {
@@ -257,8 +269,10 @@ fn compare_with_model(seed: u32) {
                 };
                 let is_discarded = random(5) == 0;
                 model.pinned.remove(&number);
-                unsafe { cache.unpin(page, is_discarded) };
-                if !is_discarded {
+                if is_discarded {
+                    discard(&mut cache, page);
+                } else {
+                    unpin(&mut cache, page);
                     model.idle.insert(number);
                 }
             }
@@ -270,7 +284,7 @@ fn compare_with_model(seed: u32) {
                 if model.pinned.contains_key(&new) {
                     continue;
                 }
-                unsafe { cache.rekey(page, new) };
+                rekey(&mut cache, page, new);
                 model.pinned.remove(&old);
                 model.idle.remove(&new);
                 fill(page, new);
@@ -298,10 +312,9 @@ fn compare_with_model(seed: u32) {
 
 #[test]
 fn random_calls_find_what_a_simple_model_finds() {
-    let first = std::env::var("PAGE_CACHE_SEED").map_or(1, |seed| seed.parse().unwrap());
-    println!("seeds from {first} on (PAGE_CACHE_SEED)");
-    for seed in first..first + 300 {
-        compare_with_model(seed);
+    let first = seed();
+    for round in 0..300 {
+        compare_with_model(first + round * 7919);
     }
 }
 
@@ -361,7 +374,7 @@ fn work(path: &std::path::Path, page_bytes: i32, cache_pages: i32) -> i64 {
 }
 
 fn work_with_this_cache() {
-    configure();
+    assert!(configure() && configure());
     // SAFETY: this option writes the present methods to where its one argument points.
     let methods = unsafe {
         let mut methods: ffi::sqlite3_pcache_methods2 = std::mem::zeroed();
@@ -409,7 +422,7 @@ fn sqlite_works_with_it_at_every_size_of_page_and_cache() {
 #[test]
 fn a_process_that_uses_sqlite_already_keeps_its_own() {
     let connection = rusqlite::Connection::open_in_memory().unwrap();
-    configure();
+    assert!(!configure());
     connection.execute_batch("CREATE TABLE t(x)").unwrap();
     rusqlite::Connection::open_in_memory().unwrap();
 }

@@ -1,7 +1,7 @@
 //! Owns the tests of checking: what is sound has no fault, what is damaged has one.
 
-use super::*;
 use crate::config::DatabaseConfig;
+use crate::maintenance::*;
 use crate::manager::DatabaseManager;
 use crate::test_folder::TestFolder;
 use std::fs;
@@ -20,7 +20,7 @@ fn kinds(report: &IntegrityReport) -> Vec<(&'static str, Severity)> {
 }
 
 fn log_of(config: &DatabaseConfig) -> PathBuf {
-    super::raw_file::log_path(&config.path)
+    crate::maintenance::raw_file::log_path(&config.path)
 }
 
 const ROWS: &str = "

@@ -1,36 +1,15 @@
 //! Owns the tests of repairing: what damage costs how many rows.
 
-use super::raw_file::{beside, log_path};
-use super::repair::{RepairOptions, repair};
-use super::*;
+use super::{RepairOptions, repair};
 use crate::config::DatabaseConfig;
 use crate::error::Error;
+use crate::maintenance::raw_file::{beside, log_path};
+use crate::maintenance::*;
 use crate::manager::DatabaseManager;
 use crate::test_folder::TestFolder;
+use crate::test_random::{Random, seed};
 use std::collections::HashMap;
 use std::fs;
-
-/// A generator whose seed is printed by whoever uses it.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap()
-    }
-}
-
-fn seed() -> u64 {
-    let seed = std::env::var("SEED").map_or(20_261_124, |seed| seed.parse().unwrap());
-    println!("SEED={seed}");
-    seed
-}
 
 type Rows = HashMap<(String, i64), String>;
 
