@@ -15,7 +15,7 @@ const { aborted, isInterrupted } = require('./error.js');
  * @property {string} operation the public method
  * @property {(ledger: Ledger) => any} run
  * @property {(() => void) | undefined} interrupt stops a job half-way; absent when nothing may
- * @property {number} queuedAt when the call was made
+ * @property {number} queuedAt when the call was made; 0 for a read, which does not wait for the writers' lock
  * @property {(value: any) => void} resolve
  * @property {(error: unknown) => void} reject
  */

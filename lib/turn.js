@@ -226,12 +226,7 @@ class Turn {
     return this.#background.run(operation, interruption, () => start(writer), signal);
   }
 
-  /**
-   * Waits until the disk has all writes and transactions made before.
-   *
-   * @param {AbortSignal} [signal]
-   * @returns {Promise<void>}
-   */
+  /** Waits until the disk has all writes and transactions made before. @param {AbortSignal} [signal] */
   flush(signal) {
     return this.enqueue('upkeep', 'flush', (writer) => this.#log.flush(writer, 'flush'), signal);
   }
@@ -272,8 +267,9 @@ class Turn {
     if (this.#transaction?.isExpired && !isFreeRead)
       return Promise.reject(behindTransaction(operation, this.#transaction.ageMs));
     return new Promise((resolve, reject) => {
+      const queuedAt = kind === 'read' ? 0 : performance.now();
       /** @type {Entry} */
-      const entry = { kind, operation, run, interrupt, queuedAt: performance.now(), resolve, reject };
+      const entry = { kind, operation, run, interrupt, queuedAt, resolve, reject };
       if (signal) watchSignal(entry, signal, (error) => this.#abort(entry, error));
       this.#queue.push(entry);
       this.#drainSoon();
@@ -316,7 +312,7 @@ class Turn {
         index += 1;
         continue;
       }
-      if (!this.#loopTurn.hasTime()) break;
+      if (!(entry.kind === 'read' ? this.#loopTurn.hasTimeToRead() : this.#loopTurn.hasTime())) break;
       if (entry.kind === 'read') {
         if (isBehindWrite || !this.#startRead(entry)) queue[waiting++] = entry;
         index += 1;
