@@ -112,7 +112,7 @@ class Calls {
     const outer = storage.getStore();
     if (outer) return outer.nest(storage, run, signal);
     const turn = await this.#requireTurn('transaction').beginTransaction(signal);
-    const transaction = new Transaction(turn.ledger, turn, this.#config.timeout);
+    const transaction = new Transaction(turn.ledger, turn, turn.loopTurn, this.#config.timeout);
     turn.attach(transaction);
     return transaction.execute(storage, run, signal);
   }
@@ -181,11 +181,13 @@ class Calls {
    */
   async readPieces(operation, work, next, options) {
     const signal = readSignal(operation, options);
-    // One at least, which says when it cannot be.
-    do {
+    for (;;) {
       if (signal?.aborted) throw aborted(operation, signal.reason);
+      // One at least, which says when it cannot be.
       await this.#startRead(operation, next, signal);
-    } while (!work.isDone);
+      if (work.isDone) return;
+      await this.#turn?.pause();
+    }
   }
 
   /**

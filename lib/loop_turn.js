@@ -19,8 +19,8 @@ const { performance } = require('node:perf_hooks');
  */
 const TURN_MS = 3;
 
-/** So many reads go by between two looks at the clock, which costs as much as a tenth of a read, */
-const UNTIMED_READS = 3;
+/** So many calls go by between two looks at the clock, which costs as much as a tenth of a read, */
+const UNTIMED_CALLS = 3;
 
 /** while as many, with all that the caller did between them, took no longer than this. */
 const QUICK_MS = 0.1;
@@ -31,8 +31,8 @@ class LoopTurn {
   /** When the present turn began, as far as we know; 0 before its first call. */
   #startedAt = 0;
   #lookedAt = 0;
-  /** How many reads need no look at the clock. */
-  #untimedReads = 0;
+  /** How many calls need no look at the clock. */
+  #untimedCalls = 0;
   /** How many reads the turn has made since its last write. */
   #reads = 0;
   /** @type {Ledger | undefined} the handle that holds a snapshot until the turn ends */
@@ -62,15 +62,15 @@ class LoopTurn {
     return true;
   }
 
-  /** As {@link LoopTurn.hasTime}, for one read. */
-  hasTimeToRead() {
-    if (this.#untimedReads > 0) {
-      this.#untimedReads -= 1;
+  /** As {@link LoopTurn.hasTime}, for one of many calls that are quick: a read, or any inside a transaction. */
+  hasTimeForOne() {
+    if (this.#untimedCalls > 0) {
+      this.#untimedCalls -= 1;
       return true;
     }
     const lookedAt = this.#lookedAt;
     const hasTime = this.hasTime();
-    if (hasTime && this.#lookedAt - lookedAt < QUICK_MS) this.#untimedReads = UNTIMED_READS;
+    if (hasTime && this.#lookedAt - lookedAt < QUICK_MS) this.#untimedCalls = UNTIMED_CALLS;
     return hasTime;
   }
 
@@ -86,7 +86,7 @@ class LoopTurn {
   #end = () => {
     this.releaseSnapshot();
     this.#startedAt = 0;
-    this.#untimedReads = 0;
+    this.#untimedCalls = 0;
     this.number += 1;
     this.#onEnd();
   };

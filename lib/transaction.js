@@ -10,10 +10,12 @@ const { aborted, behindTransaction, transactionAborted, transactionFinished } = 
  *
  * A call made inside, at any await depth, is found by AsyncLocalStorage (which the manager
  * holds) and comes to {@link Transaction.call}. While a nested transaction is open, calls of the
- * one around it wait. What waits, waits in the order of the calls.
+ * one around it wait; so do calls when the loop's turn has lasted long enough. What waits, waits in the order
+ * of the calls.
  *
  * @typedef {import('../binding.js').Ledger} Ledger
  * @typedef {import('node:async_hooks').AsyncLocalStorage<Transaction>} Storage
+ * @typedef {InstanceType<typeof import('./loop_turn.js').LoopTurn>} LoopTurn
  *
  * @typedef {object} Boundary how a transaction ends on its ledger
  * @property {() => Promise<void> | void} commit
@@ -28,8 +30,9 @@ const { aborted, behindTransaction, transactionAborted, transactionFinished } = 
 class Transaction {
   /** @type {Transaction | undefined} the nested transaction that is open now */
   #child;
-  /** @type {Waiting[]} calls of this transaction that wait for the nested one's end */
+  /** @type {Waiting[]} calls of this transaction that wait for the nested one's end, or for the loop's next turn */
   #waiting = [];
+  #isDrainPlanned = false;
   /** @type {Set<Promise<void>>} calls that have begun and not ended: COMMIT waits for them */
   #pending = new Set();
   /** @type {(reason: unknown) => void} */
@@ -43,18 +46,21 @@ class Transaction {
   #openedAt = performance.now();
   #ledger;
   #boundary;
+  #loopTurn;
   #parent;
   #timeoutMs;
 
   /**
    * @param {Ledger} ledger the handle that the transaction is open on
    * @param {Boundary} boundary
+   * @param {LoopTurn} loopTurn
    * @param {number} timeoutMs how old a nested transaction may grow before calls give up on it
    * @param {Transaction} [parent]
    */
-  constructor(ledger, boundary, timeoutMs, parent) {
+  constructor(ledger, boundary, loopTurn, timeoutMs, parent) {
     this.#ledger = ledger;
     this.#boundary = boundary;
+    this.#loopTurn = loopTurn;
     this.#timeoutMs = timeoutMs;
     this.#parent = parent;
   }
@@ -192,7 +198,7 @@ class Transaction {
   }
 
   /**
-   * Runs `work` at once, or when the nested transactions in the way have ended.
+   * Runs `work` at once; or when the nested transactions in the way have ended, and the loop's turn has time.
    *
    * @template T
    * @param {string} operation the public method
@@ -203,7 +209,7 @@ class Transaction {
   #inTurn(operation, work, signal) {
     try {
       this.requireOpen(operation);
-      if (!this.#child && this.#waiting.length === 0) return Promise.resolve(work());
+      if (!this.#child && this.#waiting.length === 0 && this.#loopTurn.hasTimeForOne()) return Promise.resolve(work());
       if (this.#child && this.#child.#isExpired) throw this.#child.#expiry(operation);
     } catch (error) {
       return Promise.reject(error);
@@ -211,7 +217,8 @@ class Transaction {
     return this.#track(
       new Promise((resolve, reject) => {
         const stopListening = onAbort(signal, () => {
-          this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+          const index = this.#waiting.indexOf(waiting);
+          if (index >= 0) this.#waiting.splice(index, 1);
           waiting.reject(aborted(operation, signal?.reason));
         });
         const run = () => {
@@ -234,17 +241,32 @@ class Transaction {
           },
         };
         this.#waiting.push(waiting);
+        if (!this.#child) this.#drainNextTurn();
       }),
     );
   }
 
-  /** Lets waiting calls run, up to one that opens a nested transaction. */
+  /**
+   * Lets waiting calls run, up to one that opens a nested transaction, while the loop's turn has time. One runs in
+   * any case: reads from outside may fill each turn.
+   */
   #drain() {
-    while (!this.#child) {
-      const next = this.#waiting.shift();
-      if (!next) return;
-      next.run();
+    const waiting = this.#waiting;
+    let count = 0;
+    while (!this.#child && count < waiting.length && (count === 0 || this.#loopTurn.hasTimeForOne())) {
+      waiting[count++].run();
     }
+    waiting.splice(0, count);
+    if (!this.#child && waiting.length > 0) this.#drainNextTurn();
+  }
+
+  #drainNextTurn() {
+    if (this.#isDrainPlanned) return;
+    this.#isDrainPlanned = true;
+    setImmediate(() => {
+      this.#isDrainPlanned = false;
+      this.#drain();
+    });
   }
 
   #openChild() {
@@ -255,7 +277,7 @@ class Transaction {
       commit: () => ledger.releaseSavepoint(),
       rollBack: () => ledger.rollBackSavepoint(),
     };
-    const child = new Transaction(ledger, savepoint, this.#timeoutMs, this);
+    const child = new Transaction(ledger, savepoint, this.#loopTurn, this.#timeoutMs, this);
     this.#child = child;
     return child;
   }
@@ -309,7 +331,9 @@ class Transaction {
     const child = this.#child;
     if (child) child.#end(transactionFinished('transaction'));
     this.#isFinished = true;
-    for (const waiting of this.#waiting.splice(0)) waiting.reject(transactionFinished(waiting.operation));
+    for (const { operation, reject } of this.#waiting.splice(0)) {
+      reject(this.#lostTo === undefined ? transactionFinished(operation) : transactionAborted(operation, this.#lostTo));
+    }
   }
 
   /**

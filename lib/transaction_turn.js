@@ -71,12 +71,14 @@ class TransactionTurn {
   /**
    * @param {Ledger} ledger the handle that it is open on
    * @param {ExpiryTimer} expiry
-   * @param {number} turnNumber the loop's turn in which it began
+   * @param {InstanceType<typeof import('./loop_turn.js').LoopTurn>} loopTurn
    * @param {Owner} owner
    */
-  constructor(ledger, expiry, turnNumber, owner) {
+  constructor(ledger, expiry, loopTurn, owner) {
     this.ledger = ledger;
-    this.turnNumber = turnNumber;
+    this.loopTurn = loopTurn;
+    /** The loop's turn in which it began. */
+    this.turnNumber = loopTurn.number;
     this.#expiry = expiry;
     this.#owner = owner;
     expiry.watch(this);

@@ -175,7 +175,7 @@ class Turn {
    * @returns {Promise<T>}
    */
   read(operation, run, signal) {
-    if (this.#queue.pendingWrites === 0 && this.#state === 'open' && this.#loopTurn.hasTimeToRead()) {
+    if (this.#queue.pendingWrites === 0 && this.#state === 'open' && this.#loopTurn.hasTimeForOne()) {
       const ledger = this.#readHandle();
       if (ledger && this.#state === 'open') {
         try {
@@ -312,7 +312,7 @@ class Turn {
         index += 1;
         continue;
       }
-      if (!(entry.kind === 'read' ? this.#loopTurn.hasTimeToRead() : this.#loopTurn.hasTime())) break;
+      if (!(entry.kind === 'read' ? this.#loopTurn.hasTimeForOne() : this.#loopTurn.hasTime())) break;
       if (entry.kind === 'read') {
         if (isBehindWrite || !this.#startRead(entry)) queue[waiting++] = entry;
         index += 1;
@@ -578,7 +578,7 @@ class Turn {
    * @type {(entry: Entry, writer: Ledger) => void}
    */
   #openTransaction(entry, writer) {
-    const transaction = new TransactionTurn(writer, this.#expiry, this.#loopTurn.number, {
+    const transaction = new TransactionTurn(writer, this.#expiry, this.#loopTurn, {
       onExpire: () => this.#queue.rejectWaiting((waiting) => behindTransaction(waiting.operation, transaction.ageMs)),
       acknowledge: () => this.#log.acknowledge(writer, 'transaction'),
       onEnd: () => {
