@@ -137,8 +137,15 @@ for (const memory of [false, true]) {
       },
       'lookups at once': () => Promise.all(Array.from({ length: 50_000 }, () => db.isFileUploaded('known'))),
       'writes at once': () => Promise.all(Array.from({ length: 10_000 }, (_, n) => db.setConfig('key', n))),
-      'awaited calls of a batch': () => db.findUploaded(Array.from({ length: 200_000 }, (_, n) => `h${n}`)),
+      'awaited writes': async () => {
+        for (let n = 0; n < 5_000; n += 1) await db.setConfig('key', n);
+      },
+      'a lookup in pieces': () => db.findUploaded(Array.from({ length: 200_000 }, (_, n) => `h${n}`)),
     };
+    for (const [name, work] of Object.entries({ ...works })) {
+      works[`${name}, in a transaction`] = () => db.transaction(work);
+      if (name === 'awaited lookups') works[`${name}, in a nested one`] = () => db.transaction(() => db.transaction(work));
+    }
     for (const [name, work] of Object.entries(works)) {
       const stop = countTurns();
       await work();

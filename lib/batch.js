@@ -18,8 +18,9 @@ const { FIELDS, readFields } = require('./record.js');
 const CHUNK_RECORDS = 256;
 const CHUNK_UNITS = 256 * 1024;
 
-/** Hashes are looked up in the order of the index: the more at once, the nearer each other. */
-const CHUNK_HASHES = 8192;
+/** So many hashes are looked up in one read, and so many answered at once: a millisecond or two. */
+const CHUNK_HASHES = 2048;
+const CHUNK_ANSWERS = 8192;
 
 /** A string longer than this costs V8 pages of memory of its own. */
 const PIECE_HASHES = 1024;
@@ -167,53 +168,128 @@ function packSessionUpdates(records) {
   );
 }
 
-/** Hashes on their way to the addon, and which of them are recorded. */
+/**
+ * Hashes on their way to the addon, and which of them are recorded: looked up in about the order of the index,
+ * so that those of one chunk are on few pages, and answered in the order asked.
+ */
 class HashLookup {
   /** @type {Map<string, boolean>} */
-  #found = new Map();
-  #next = 0;
+  #answers = new Map();
+  #answered = 0;
+  #lookedUp = 0;
   #hashes;
+  #order;
+  #areRecorded;
 
   /** @param {string[]} hashes */
   constructor(hashes) {
     this.#hashes = hashes;
+    this.#order = hashes.length > CHUNK_HASHES ? orderByStart(hashes) : undefined;
+    this.#areRecorded = new Uint8Array(hashes.length);
   }
 
   get isDone() {
-    return this.#next >= this.#hashes.length;
+    return this.#answered === this.#hashes.length;
   }
 
   /**
-   * Looks up the next chunk.
+   * Looks up the next chunk; when all are looked up, answers the next.
    *
-   * @param {(pieces: (string | Int32Array)[], first: number) => string} find
+   * @param {(pieces: (string | Int32Array)[]) => string} find
    */
   findNext(find) {
+    const { length } = this.#hashes;
+    if (this.#lookedUp < length || length === 0) this.#lookUpNext(find);
+    if (this.#lookedUp < length) return;
+    this.#answerNext();
+  }
+
+  /** @param {(pieces: (string | Int32Array)[]) => string} find */
+  #lookUpNext(find) {
     const hashes = this.#hashes;
-    const start = this.#next;
+    const order = this.#order;
+    const start = this.#lookedUp;
     const end = Math.min(start + CHUNK_HASHES, hashes.length);
+    /** @type {(string | Int32Array)[]} */
     const pieces = [];
-    for (let index = start; index < end; ) {
-      const length = Math.min(PIECE_HASHES, end - index);
+    for (let next = start; next < end; ) {
+      const length = Math.min(PIECE_HASHES, end - next);
       const codes = new Int32Array(length);
       let text = '';
-      for (let at = 0; at < length; at += 1, index += 1) {
-        text += hashes[index];
+      for (let at = 0; at < length; at += 1, next += 1) {
+        text += hashes[order ? order[next] : next];
         codes[at] = text.length;
       }
       pieces.push(text, codes);
     }
-    const flags = find(pieces, start);
-    for (let index = start; index < end; index += 1) {
-      this.#found.set(hashes[index], flags.charCodeAt(index - start) === 49);
+    const flags = this.#blame(() => find(pieces));
+    const areRecorded = this.#areRecorded;
+    for (let next = start; next < end; next += 1) {
+      if (flags.charCodeAt(next - start) === 49) areRecorded[order ? order[next] : next] = 1;
     }
-    this.#next = end;
+    this.#lookedUp = end;
   }
 
-  /** Each hash in the order asked, once all are looked up. */
-  finish() {
-    return this.#found;
+  /**
+   * Names the hash that cannot be looked up: the addon sees them in another order. To ask each beforehand would
+   * take a twentieth of the whole.
+   *
+   * @param {() => string} find
+   */
+  #blame(find) {
+    try {
+      return find();
+    } catch (error) {
+      const index = this.#hashes.findIndex((hash) => !hash.isWellFormed());
+      if (index < 0) throw error;
+      const problem = 'is a string with a lone surrogate, which cannot be stored; use well-formed text';
+      throw invalidArgument('findUploaded', `hashes[${index}]`, problem);
+    }
   }
+
+  #answerNext() {
+    const hashes = this.#hashes;
+    const answers = this.#answers;
+    const areRecorded = this.#areRecorded;
+    const end = Math.min(this.#answered + CHUNK_ANSWERS, hashes.length);
+    for (let index = this.#answered; index < end; index += 1) answers.set(hashes[index], areRecorded[index] === 1);
+    this.#answered = end;
+  }
+
+  /** Each hash in the order asked, once all are answered. */
+  finish() {
+    return this.#answers;
+  }
+}
+
+/**
+ * Orders texts by their first two units: enough for those that follow each other to be near each other in the
+ * index, in time that grows with their number alone (a counting sort).
+ *
+ * @param {string[]} texts
+ */
+function orderByStart(texts) {
+  const { length } = texts;
+  const starts = new Uint16Array(length);
+  const places = new Uint32Array(0x1_0000);
+  for (let index = 0; index < length; index += 1) {
+    const text = texts[index];
+    const start = ((text.charCodeAt(0) & 0xff) << 8) | (text.charCodeAt(1) & 0xff);
+    starts[index] = start;
+    places[start] += 1;
+  }
+  let place = 0;
+  for (let start = 0; start < places.length; start += 1) {
+    const count = places[start];
+    places[start] = place;
+    place += count;
+  }
+  const order = new Uint32Array(length);
+  for (let index = 0; index < length; index += 1) {
+    order[places[starts[index]]] = index;
+    places[starts[index]] += 1;
+  }
+  return order;
 }
 
 /** @param {unknown} hashes the argument of `findUploaded` */

@@ -79,12 +79,13 @@ function runSlice(queue, start, writer, hasTime) {
  * @param {{
  *   pause: () => Promise<void> | undefined,
  *   acknowledge: () => Promise<void> | undefined,
+ *   fail: (error: unknown) => void,
  *   signal: AbortSignal | undefined,
  *   timeoutMs: number,
- * }} options `acknowledge` says what the commit waits for
+ * }} options `acknowledge` says what the commit waits for; `fail` is told why there was none
  * @returns {Promise<T>}
  */
-async function runSteps(writer, operation, steps, { pause, acknowledge, signal, timeoutMs }) {
+async function runSteps(writer, operation, steps, { pause, acknowledge, fail, signal, timeoutMs }) {
   try {
     while (!steps.isDone) {
       await pause();
@@ -94,6 +95,7 @@ async function runSteps(writer, operation, steps, { pause, acknowledge, signal, 
     await commitTransaction(writer, timeoutMs);
   } catch (error) {
     writer.rollBack();
+    fail(error);
     throw isLocked(error) ? locked(operation, error) : error;
   }
   await acknowledge();

@@ -137,13 +137,15 @@ function isLocked(error) {
 
 /**
  * Says whether the disk or the file system failed underneath a handle. SQLite opens what it may not open for
- * writing for reading alone, and leaves it so: a handle that cannot write is one that failed.
+ * writing for reading alone, and leaves it so: a handle that cannot write is one that failed, unless it is not to.
  *
  * @param {unknown} error
+ * @param {boolean} isReadonly
  */
-function isIoFailure(error) {
+function isIoFailure(error, isReadonly) {
   if (!(error instanceof DatabaseError) || error.errno === undefined) return false;
-  return [SQLITE_IOERR, SQLITE_READONLY].includes(error.errno & 0xff);
+  const code = error.errno & 0xff;
+  return code === SQLITE_IOERR || (code === SQLITE_READONLY && !isReadonly);
 }
 
 /**

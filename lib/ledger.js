@@ -48,7 +48,7 @@ const { buildErrors, buildFileHashes, buildSessions, buildSettings, decodeFirst,
  * @property {PageFunction} fileHashPage
  * @property {PageFunction} sessionPage
  * @property {PageFunction} errorPage
- * @property {(pieces: (string | Int32Array)[], first: number) => string} findUploaded
+ * @property {(pieces: (string | Int32Array)[]) => string} findUploaded
  * @property {(text: string, codes: Int32Array, blobs: Uint8Array | undefined,
  *   onConflict: unknown) => ChunkOutcome} addFileHashes
  * @property {(...packed: PackedValues) => ChunkOutcome} logErrors

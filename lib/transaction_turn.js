@@ -16,7 +16,8 @@ const { commitTransaction } = require('./commit.js');
  * @typedef {object} Owner
  * @property {() => void} onExpire called when it has been open for the whole timeout
  * @property {() => Promise<void> | undefined} acknowledge says what its commit waits for
- * @property {() => void} onEnd called when the writing side is free again
+ * @property {(error?: unknown) => void} onEnd called when the writing side is free again: with the error of a
+ *   commit that failed
  */
 
 /** Tells the open transaction that it is too old: one timer for all, since most end long before. */
@@ -109,16 +110,32 @@ class TransactionTurn {
 
   /** @returns {Promise<void> | undefined} what the commit has to wait for, if anything */
   commit() {
-    const acknowledge = () => this.#owner.acknowledge();
+    let committed;
     try {
-      const committed = commitTransaction(this.ledger, this.#expiry.timeoutMs);
-      if (committed) return committed.then(acknowledge).finally(() => this.#end());
-      const synced = acknowledge();
-      this.#end();
-      return synced;
+      committed = commitTransaction(this.ledger, this.#expiry.timeoutMs);
     } catch (error) {
-      this.#end();
+      this.#end(error);
       throw error;
+    }
+    return committed ? this.#endBehind(committed) : this.#endCommitted();
+  }
+
+  /** @param {Promise<void>} committed */
+  async #endBehind(committed) {
+    try {
+      await committed;
+    } catch (error) {
+      this.#end(error);
+      throw error;
+    }
+    await this.#endCommitted();
+  }
+
+  #endCommitted() {
+    try {
+      return this.#owner.acknowledge();
+    } finally {
+      this.#end();
     }
   }
 
@@ -130,9 +147,10 @@ class TransactionTurn {
     }
   }
 
-  #end() {
+  /** @param {unknown} [error] */
+  #end(error) {
     this.#expiry.unwatch();
-    this.#owner.onEnd();
+    this.#owner.onEnd(error);
   }
 }
 

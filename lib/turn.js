@@ -117,9 +117,7 @@ class Turn {
   /**
    * Opens both handles again: a file that was replaced is another one, and a handle that failed
    * at I/O may have lost what it knows of its file. Calls wait meanwhile.
-   *
-   * @param {'IOERR' | 'replaced'} reason
-   * @param {unknown} [error]
+   * @type {(reason: 'IOERR' | 'replaced', error?: unknown) => void}
    */
   #reopen(reason, error) {
     this.#state = 'opening';
@@ -198,16 +196,23 @@ class Turn {
    * @returns {Promise<T>}
    */
   batch(operation, steps, signal) {
+    /** @type {unknown} */
+    let failure;
     const run = (/** @type {Ledger} */ writer) => {
       writer.begin();
       return runSteps(writer, operation, steps, {
         pause: () => this.pause(),
         acknowledge: () => this.#log.acknowledge(writer, operation),
+        fail: (error) => {
+          failure = error;
+        },
         signal,
         timeoutMs: this.#config.timeout,
       });
     };
-    return this.enqueue('job', operation, run, signal);
+    const done = this.enqueue('job', operation, run, signal);
+    done.catch(() => this.#mustReopen(failure));
+    return done;
   }
 
   /**
@@ -233,9 +238,7 @@ class Turn {
 
   /**
    * Opens a transaction; resolves when it has begun, with what ends it.
-   *
-   * @param {AbortSignal} [signal]
-   * @returns {Promise<InstanceType<typeof TransactionTurn>>}
+   * @type {(signal?: AbortSignal) => Promise<InstanceType<typeof TransactionTurn>>}
    */
   beginTransaction(signal) {
     return this.enqueue('transaction', 'transaction', (ledger) => ledger.begin(), signal);
@@ -394,8 +397,8 @@ class Turn {
 
   /** Opens the handles again after a failure of I/O; says whether it does. @param {unknown} error */
   #mustReopen(error) {
-    if (!isIoFailure(error) || !this.#isFree() || this.#config.path === ':memory:' || this.#config.readonly)
-      return false;
+    const { path, readonly } = this.#config;
+    if (!isIoFailure(error, readonly) || !this.#isFree() || path === ':memory:') return false;
     if (!this.#handles.claimReopening()) return false;
     this.#reopen('IOERR', error);
     return true;
@@ -581,9 +584,10 @@ class Turn {
     const transaction = new TransactionTurn(writer, this.#expiry, this.#loopTurn, {
       onExpire: () => this.#queue.rejectWaiting((waiting) => behindTransaction(waiting.operation, transaction.ageMs)),
       acknowledge: () => this.#log.acknowledge(writer, 'transaction'),
-      onEnd: () => {
+      onEnd: (error) => {
         this.#transaction = undefined;
         this.#active = undefined;
+        this.#mustReopen(error);
         this.#drainSoon();
       },
     });

@@ -9,7 +9,7 @@
 
 use super::file_hash::read_on_conflict;
 use super::function::{Answer, Call};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kept_statement::KeepingConnection;
 use crate::ledger::{file_hash, session, upload_error};
 use crate::node::error::{Failure, to_javascript};
@@ -22,24 +22,17 @@ use napi::bindgen_prelude::JsError;
 use napi::{Env, sys};
 use std::ptr;
 
-/// `findUploaded([text, codes, …], first)`: a string with `1` for each hash that is recorded, else `0`.
+/// `findUploaded([text, codes, …])`: a string with `1` for each hash that is recorded, else `0`.
 ///
-/// `first` is the first hash's index, for errors. The hashes come in pieces, which V8 makes and throws away more cheaply than one long string.
+/// The hashes come in pieces, which V8 makes and throws away more cheaply than one long string; `lib/batch.js`
+/// has looked at each.
 pub(super) fn find_uploaded(call: &Call<'_>) -> Answer {
     let pieces = read_pieces(call.env, call.value(0))?;
-    let first = call.argument(1, "first").counter()?;
     let mut hashes = Vec::new();
     for piece in &pieces {
         let mut values = piece.iter();
         while !values.is_empty() {
-            match Field::new("", values.take()?).text() {
-                Ok(hash) => hashes.push(hash),
-                Err(Error::InvalidArgument { problem, .. }) => {
-                    let field = format!("hashes[{}]", first + hashes.len() as i64);
-                    return Err(Error::argument(field, problem).into());
-                }
-                Err(other) => return Err(other.into()),
-            }
+            hashes.push(Field::new("hashes", values.take()?).text()?);
         }
     }
     let found = call.run(|manager| manager.find_uploaded(&hashes))?;
