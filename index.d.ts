@@ -398,7 +398,8 @@ export class DatabaseManager {
     options?: AddFileHashOptions,
   ): Promise<BatchOutcome<'added' | 'ignored'>[]>;
   /**
-   * Says of each hash whether it is recorded, in the order asked; a hash asked twice is there once.
+   * Says of each hash whether it is recorded, in the order asked; a hash asked twice is there once. More than 2,048
+   * are looked up in pieces, between which the event loop goes on: each sees what is committed then.
    *
    * @example
    * const known = await db.findUploaded(files.map(({ hash }) => hash));

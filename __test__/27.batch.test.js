@@ -357,6 +357,29 @@ test('without a log, a foreign reader is waited for', async (t) => {
   for (const { reason } of outcomes) assert.equal(reason, undefined);
 });
 
+test('without a log, a foreign reader that stays rejects every call of the commit that it is in the way of', async (t) => {
+  const file = path.join(makeFolder(t), 'a.db');
+  const db = await openLedger(t, { path: file, enableWAL: false, timeout: 1000 });
+  const other = createConnection({ path: file, enableWAL: false });
+  t.after(() => other.close());
+  other.exec('BEGIN');
+  other.get('SELECT count(*) FROM file_hashes');
+  const outcomes = await Promise.allSettled([
+    db.setConfig('a', 1),
+    db.setConfig('b', 2),
+    db.addFileHashes(makeFiles(3)),
+  ]);
+  other.exec('COMMIT');
+  for (const [index, { reason }] of outcomes.entries()) {
+    const operation = index < 2 ? 'setConfig' : 'addFileHashes';
+    assert.deepEqual([reason?.code, reason?.operation, reason?.retryable], ['SQLITE_BUSY', operation, true]);
+  }
+  assert.deepEqual(await db.listConfig(), []);
+  assert.equal(await countFiles(db), 0);
+  await db.setConfig('a', 3);
+  assert.equal(await db.getConfig('a'), 3);
+});
+
 test('a signal takes a batch out of the queue, or ends it half-way; nothing of it is kept', async (t) => {
   const db = await openLedger(t);
   const reason = new Error('enough');

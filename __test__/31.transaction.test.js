@@ -124,6 +124,95 @@ test('COMMIT waits for calls that were not awaited', async (t) => {
   assert.equal((await db.getStats()).totalFiles, 3);
 });
 
+/** So many calls at once take longer than the loop's turn has time for. */
+const MANY = 5_000;
+
+test('calls made at once run in their order, over as many turns of the loop as they need', async (t) => {
+  const db = await openLedger(t);
+  const seen = [];
+  const expected = [];
+  await db.transaction(async () => {
+    for (let n = 0; n < MANY; n += 1) {
+      db.setConfig('key', n);
+      db.getConfig('key').then((value) => seen.push(value));
+      expected.push(n);
+      if (n % 500 === 0) {
+        db.transaction(async () => {
+          await sleep(1);
+          await db.setConfig('key', `nested ${n}`);
+        });
+        db.getConfig('key').then((value) => seen.push(value));
+        expected.push(`nested ${n}`);
+      }
+    }
+    assert.ok(seen.length === 0, 'the function has not let go of the loop yet');
+  });
+  assert.deepEqual(seen, expected);
+  assert.equal(await db.getConfig('key'), MANY - 1);
+});
+
+test('calls that wait for the next turn end with a transaction that fails, and say why', async (t) => {
+  const db = await openLedger(t);
+  const controller = new AbortController();
+  const ways = [
+    {
+      end: () => {
+        throw new Error('made up');
+      },
+      thrown: { message: 'made up' },
+      code: 'DB_TRANSACTION_FINISHED',
+    },
+    { end: () => controller.abort(), thrown: { code: 'DB_ABORTED' }, code: 'DB_TRANSACTION_ABORTED' },
+  ];
+  for (const { end, thrown, code } of ways) {
+    const calls = [];
+    const open = db.transaction(
+      async () => {
+        for (let n = 0; n < MANY; n += 1) calls.push(db.setConfig(`key ${n}`, n));
+        for (const call of calls) call.catch(() => {});
+        end();
+        await Promise.all(calls);
+      },
+      { signal: controller.signal },
+    );
+    await assert.rejects(open, thrown);
+    await calls[0];
+    await assert.rejects(calls.at(-1), { code, operation: 'setConfig' });
+    assert.deepEqual(await db.listConfig(), []);
+  }
+});
+
+test('a signal takes one call out of those that wait for the next turn', async (t) => {
+  const db = await openLedger(t);
+  const controller = new AbortController();
+  await db.transaction(async () => {
+    for (let n = 0; n < MANY; n += 1) db.setConfig('key', n);
+    const aborted = db.setConfig('aborted', 1, { signal: controller.signal });
+    db.setConfig('kept', 1);
+    controller.abort();
+    await assert.rejects(aborted, { code: 'DB_ABORTED' });
+  });
+  assert.deepEqual(
+    (await db.listConfig()).map(({ key }) => key),
+    ['kept', 'key'],
+  );
+});
+
+test('a transaction goes on while reads from outside fill every turn of the loop', async (t) => {
+  const db = await openLedger(t);
+  let isOver = false;
+  const flood = async () => {
+    while (!isOver) await Promise.all(Array.from({ length: 2000 }, () => db.isFileUploaded('none')));
+  };
+  const floods = [flood(), flood()];
+  await db.transaction(async () => {
+    for (let n = 0; n < 50; n += 1) await db.setConfig('key', n);
+  });
+  isOver = true;
+  await Promise.all(floods);
+  assert.equal(await db.getConfig('key'), 49);
+});
+
 test("a call from a finished transaction's context is refused and says so", async (t) => {
   const db = await openLedger(t);
   const late = [];

@@ -230,7 +230,7 @@ test('an iterator that nobody ends is collected, and its locks with it', (t) => 
   assert.equal(runScript(script, [file], ['--expose-gc']), '[{"busy":0,"log":0,"checkpointed":0}]');
 });
 
-test('an iterator lets go of the log as soon as it has read its last row', (t) => {
+test('an iterator that is ended early, or has read its last row, lets go of the log', (t) => {
   const file = path.join(makeFolder(t), 'a.db');
   const connection = open(t, { path: file });
   const other = createConnection({ path: file });

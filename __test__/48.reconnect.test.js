@@ -246,3 +246,58 @@ test('a read whose failure ends the transaction that it runs before costs that n
   assert.equal(await db.getConfig('next'), 'again');
   assert.equal(await db.isFileUploaded('again'), true);
 });
+
+for (const [name, write] of [
+  ['a transaction', (db) => db.transaction(() => db.setConfig('key', 1))],
+  ['a batch', (db) => db.addFileHashes([newFileHash('lost')])],
+]) {
+  test(`a failure of I/O at the commit of ${name} rejects it, and opens the file anew`, async (t) => {
+    const { db, events } = await openPair(t);
+    const failure = new DatabaseError('made up', { code: 'SQLITE_IOERR_WRITE', operation: 'commit', errno: 778 });
+    t.mock.method(native.Ledger.prototype, 'commit', () => {
+      throw failure;
+    });
+    await assert.rejects(write(db), (error) => error === failure);
+    t.mock.restoreAll();
+    assert.equal(await db.getConfig('key'), undefined);
+    assert.equal(await db.isFileUploaded('lost'), false);
+    await sleep(5);
+    assert.deepEqual(events, [{ reason: 'IOERR', error: failure }]);
+    await write(db);
+    assert.equal(events.length, 1);
+  });
+}
+
+test('a file that is corrupt is not opened anew: the error is the answer', async (t) => {
+  const { db, events } = await openPair(t);
+  const failure = new DatabaseError('made up', { code: 'SQLITE_CORRUPT', operation: 'getStats', errno: 11 });
+  t.mock.method(native.Ledger.prototype, 'getStats', () => {
+    throw failure;
+  });
+  for (let n = 0; n < 2; n += 1) await assert.rejects(db.getStats(), (error) => error === failure);
+  await sleep(5);
+  assert.deepEqual(events, []);
+});
+
+test('a manager for reading alone opens the file anew after a failure of I/O, not because it may not write', async (t) => {
+  const { file } = await openPair(t);
+  const db = new DatabaseManager({ path: file, readonly: true });
+  await db.connect();
+  t.after(() => db.disconnect());
+  const events = [];
+  db.on('reconnect', (event) => events.push(event));
+  await assert.rejects(db.setConfig('key', 1), { code: /^SQLITE_READONLY/ });
+  await sleep(5);
+  assert.deepEqual(events, []);
+  const failure = new DatabaseError('made up', { code: 'SQLITE_IOERR_READ', operation: 'getStats', errno: 266 });
+  const original = native.Ledger.prototype.getStats;
+  let failures = 0;
+  t.mock.method(native.Ledger.prototype, 'getStats', function getStats() {
+    failures += 1;
+    if (failures === 1) throw failure;
+    return original.call(this);
+  });
+  assert.equal((await db.getStats()).totalFiles, 51);
+  await sleep(5);
+  assert.deepEqual(events, [{ reason: 'IOERR', error: failure }]);
+});

@@ -368,6 +368,39 @@ test('a process that ends with an open transaction leaves nothing of it and no l
   }
 });
 
+test('a process that ends while other threads work for it ends at once, without a signal, and its file is sound', async (t) => {
+  const works = {
+    vacuum: 'db.vacuum()',
+    'a list': 'db.findFileHashes("chat123")',
+    'a backup': 'db.backup(file + ".copy")',
+    'a check': 'db.checkIntegrity({ deep: true })',
+    'a checkpoint': 'db.flush()',
+    opening: 'new DatabaseManager({ path: file }).connect()',
+  };
+  const file = path.join(makeFolder(t), 'a.db');
+  const db = await openLedger(t, { path: file });
+  await db.addFileHashes(Array.from({ length: 20_000 }, (_, n) => newFileHash(`h${n}`)));
+  await db.disconnect();
+  for (const [label, work] of Object.entries(works)) {
+    const script = `
+      const [index, file] = process.argv.slice(1);
+      const { DatabaseManager } = require(index);
+      (async () => {
+        const db = new DatabaseManager({ path: file });
+        await db.connect();
+        await db.setConfig('kept', ${JSON.stringify(label)});
+        ${work}.catch(() => {});
+        setTimeout(() => process.exit(0), 3);
+      })();
+    `;
+    runScript(script, [file]);
+    await db.connect();
+    assert.equal(await db.getConfig('kept'), label);
+    assert.equal((await db.checkIntegrity()).ok, true, label);
+    await db.disconnect();
+  }
+});
+
 test('a worker terminated with an open transaction leaves nothing of it and no lock', async (t) => {
   const file = path.join(makeFolder(t), 'a.db');
   const db = await openLedger(t, { path: file, timeout: 2000 });

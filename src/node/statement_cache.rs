@@ -170,8 +170,48 @@ fn is_pragma(sql: &str) -> bool {
     word.is_some_and(|word| word.eq_ignore_ascii_case("pragma"))
 }
 #[cfg(test)]
+#[allow(unsafe_code)]
 mod tests {
-    use super::is_pragma;
+    use super::{CAPACITY, StatementCache, is_pragma};
+    use rusqlite::{Connection, ffi};
+
+    /// Counts the statements that SQLite has of a connection.
+    fn count_statements(connection: &Connection) -> usize {
+        let mut count = 0;
+        let mut statement = std::ptr::null_mut();
+        loop {
+            // SAFETY: the connection is open, and the statement is null or one of its own.
+            statement = unsafe { ffi::sqlite3_next_stmt(connection.handle(), statement) };
+            if statement.is_null() {
+                return count;
+            }
+            count += 1;
+        }
+    }
+
+    #[test]
+    fn what_was_used_longest_ago_has_to_go_and_is_finalized() {
+        let connection = Connection::open_in_memory().unwrap();
+        let mut cache = StatementCache::new();
+        let sql = |number: usize| format!("SELECT {number}");
+        let first = cache.prepare(&connection, &sql(0)).unwrap().id;
+        let second = cache.prepare(&connection, &sql(1)).unwrap().id;
+        for number in 2..CAPACITY {
+            cache.prepare(&connection, &sql(number)).unwrap();
+        }
+        assert_eq!(count_statements(&connection), CAPACITY);
+        assert_eq!(cache.prepare(&connection, &sql(0)).unwrap().id, first);
+        cache.prepare(&connection, &sql(CAPACITY)).unwrap();
+        assert_eq!(count_statements(&connection), CAPACITY);
+        assert!(cache.find(first).is_some());
+        assert!(cache.find(second).is_none());
+        for number in 0..4 * CAPACITY {
+            cache.prepare(&connection, &sql(number)).unwrap();
+        }
+        assert_eq!(count_statements(&connection), CAPACITY);
+        drop(cache);
+        assert_eq!(count_statements(&connection), 0);
+    }
 
     #[test]
     fn a_pragma_is_known_behind_comments() {
