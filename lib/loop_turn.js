@@ -19,6 +19,9 @@ const { performance } = require('node:perf_hooks');
  */
 const TURN_MS = 3;
 
+/** A transaction that is open may go on for so long: most end soon, and cost more when spread over two turns. */
+const TRANSACTION_TURN_MS = 3.5;
+
 /** So many calls go by between two looks at the clock, which costs as much as a tenth of a read, */
 const UNTIMED_CALLS = 3;
 
@@ -53,25 +56,30 @@ class LoopTurn {
   }
 
   /** Says whether more may run in this turn; the first call of a turn begins it. */
-  hasTime() {
+  hasTime(limitMs = TURN_MS) {
     this.#lookedAt = performance.now();
-    if (this.#startedAt !== 0) return this.#lookedAt - this.#startedAt < TURN_MS;
+    if (this.#startedAt !== 0) return this.#lookedAt - this.#startedAt < limitMs;
     this.#startedAt = this.#lookedAt;
     setImmediate(this.#end);
     this.#onBegin();
     return true;
   }
 
-  /** As {@link LoopTurn.hasTime}, for one of many calls that are quick: a read, or any inside a transaction. */
-  hasTimeForOne() {
+  /** As {@link LoopTurn.hasTime}, for one of many calls that are quick. */
+  hasTimeForOne(limitMs = TURN_MS) {
     if (this.#untimedCalls > 0) {
       this.#untimedCalls -= 1;
       return true;
     }
     const lookedAt = this.#lookedAt;
-    const hasTime = this.hasTime();
+    const hasTime = this.hasTime(limitMs);
     if (hasTime && this.#lookedAt - lookedAt < QUICK_MS) this.#untimedCalls = UNTIMED_CALLS;
     return hasTime;
+  }
+
+  /** As {@link LoopTurn.hasTimeForOne}, inside a transaction. */
+  hasTimeInside() {
+    return this.hasTimeForOne(TRANSACTION_TURN_MS);
   }
 
   /**

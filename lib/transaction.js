@@ -209,7 +209,7 @@ class Transaction {
   #inTurn(operation, work, signal) {
     try {
       this.requireOpen(operation);
-      if (!this.#child && this.#waiting.length === 0 && this.#loopTurn.hasTimeForOne()) return Promise.resolve(work());
+      if (!this.#child && this.#waiting.length === 0 && this.#loopTurn.hasTimeInside()) return Promise.resolve(work());
       if (this.#child && this.#child.#isExpired) throw this.#child.#expiry(operation);
     } catch (error) {
       return Promise.reject(error);
@@ -253,7 +253,7 @@ class Transaction {
   #drain() {
     const waiting = this.#waiting;
     let count = 0;
-    while (!this.#child && count < waiting.length && (count === 0 || this.#loopTurn.hasTimeForOne())) {
+    while (!this.#child && count < waiting.length && (count === 0 || this.#loopTurn.hasTimeInside())) {
       waiting[count++].run();
     }
     waiting.splice(0, count);
