@@ -17,6 +17,7 @@ const { statement } = require('../statement.js');
  * @property {(chat: string) => Promise<FileHash[]>} findFileHashes
  * @property {() => AsyncIterable<FileHash>} iterateFileHashes
  * @property {() => Promise<unknown>} vacuum
+ * @property {(run: () => Promise<number>) => Promise<number>} transaction
  *
  * @typedef {object} Situation
  * @property {number} seed
@@ -125,6 +126,18 @@ const SCENARIOS = [
   createInserts('inserts, awaited one by one', { count: 20_000, quickCount: 5_000 }, oneByOne),
   createInserts('inserts, 1,000 at once', { count: 20_000, quickCount: 5_000 }, manyAtOnce),
   {
+    name: 'a lookup and an insert 20,000 times in one transaction',
+    file: 'usual',
+    async prepare(wrapper, { seed, isQuick }) {
+      const look = async (/** @type {any} */ file) => {
+        if (!(await wrapper.isFileUploaded(file.hash))) await wrapper.addFileHash(file);
+      };
+      await wrapper.transaction(() => oneByOne(someFiles(seed, WARM_UP, WARM_UP_FILES), look));
+      const files = someFiles(seed, isQuick ? 5_000 : 20_000);
+      return () => wrapper.transaction(() => oneByOne(files, look));
+    },
+  },
+  {
     name: 'saturated writing beside short reads of another process',
     file: 'usual',
     foreign: 'reads',
@@ -195,6 +208,12 @@ function wrapPeer(database) {
       yield* statement(database, 'listFiles').iterate(0, -1);
     },
     vacuum: async () => database.exec('VACUUM'),
+    async transaction(run) {
+      database.exec('BEGIN IMMEDIATE');
+      const result = await run();
+      database.exec('COMMIT');
+      return result;
+    },
   };
 }
 
