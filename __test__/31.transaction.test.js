@@ -7,6 +7,7 @@ const { AsyncLocalStorage } = require('node:async_hooks');
 const path = require('node:path');
 const test = require('node:test');
 const { createConnection, DatabaseManager } = require('../index.js');
+const native = require('../lib/native.js');
 const { makeFolder, newFileHash, newSession, openLedger, stateOf } = require('./support/ledger.js');
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -211,6 +212,73 @@ test('a transaction goes on while reads from outside fill every turn of the loop
   isOver = true;
   await Promise.all(floods);
   assert.equal(await db.getConfig('key'), 49);
+});
+
+/** So many rows are committed by the log's thread. */
+const MUCH = 3_000;
+
+test('a long commit is made on another thread; what comes meanwhile sees all of it or nothing, in its order', async (t) => {
+  const file = path.join(makeFolder(t), 'a.db');
+  const db = await openLedger(t, { path: file });
+  const { commitAside } = native.Ledger.prototype;
+  const aside = t.mock.method(native.Ledger.prototype, 'commitAside', async function commit() {
+    await sleep(10);
+    return commitAside.call(this);
+  });
+  const connection = createConnection({ path: file });
+  t.after(() => connection.close());
+  const count = async () => (await db.getStats()).totalFiles;
+  const makeFiles = (prefix) => Array.from({ length: MUCH }, (_, n) => newFileHash(`${prefix}${n}`));
+  const works = {
+    transaction: () => db.transaction(() => Promise.all(makeFiles('t').map((record) => db.addFileHash(record)))),
+    batch: () => db.addFileHashes(makeFiles('b')),
+  };
+  let before = 0;
+  for (const [index, [name, work]] of Object.entries(works).entries()) {
+    let isCommitted = false;
+    const done = work().then(() => {
+      isCommitted = true;
+    });
+    while (aside.mock.callCount() === index && !isCommitted) await sleep(0);
+    assert.equal(isCommitted, false, name);
+    assert.throws(() => connection.run("DELETE FROM config WHERE key = 'x'"), { code: 'DB_BUSY' });
+    const counts = [count(), count()];
+    const write = db.setConfig('last', name);
+    counts.push(count());
+    const seen = await Promise.all(counts);
+    for (const number of seen) assert.ok([before, before + MUCH].includes(number), `${name}: ${number}`);
+    await Promise.all([done, write]);
+    before += MUCH;
+    assert.equal(seen.at(-1), before);
+    assert.equal(await count(), before);
+  }
+  await db.transaction(() => db.setConfig('few', 1));
+  assert.equal(aside.mock.callCount(), 2);
+});
+
+test('a long commit that fails rolls back and rejects; disconnect() waits for one that does not', async (t) => {
+  const db = await openLedger(t, { path: path.join(makeFolder(t), 'a.db') });
+  const addMany = () =>
+    db.transaction(async () => {
+      for (let n = 0; n < MUCH; n += 1) await db.addFileHash(newFileHash(`h${n}`));
+    });
+  const failure = new Error('made up');
+  const aside = t.mock.method(native.Ledger.prototype, 'commitAside', () => Promise.reject(failure));
+  await assert.rejects(addMany(), (error) => error === failure);
+  await assert.rejects(
+    db.addFileHashes(Array.from({ length: MUCH }, (_, n) => newFileHash(`h${n}`))),
+    (error) => error === failure,
+  );
+  assert.equal((await db.getStats()).totalFiles, 0);
+  t.mock.restoreAll();
+  assert.equal(aside.mock.callCount(), 2);
+  const again = t.mock.method(native.Ledger.prototype, 'commitAside');
+  const done = addMany();
+  for (let n = 0; n < 1000 && again.mock.callCount() === 0; n += 1) await sleep(1);
+  assert.equal(again.mock.callCount(), 1);
+  await Promise.all([done, db.disconnect()]);
+  await db.connect();
+  assert.equal((await db.getStats()).totalFiles, MUCH);
 });
 
 test("a call from a finished transaction's context is refused and says so", async (t) => {

@@ -375,6 +375,8 @@ test('a process that ends while other threads work for it ends at once, without 
     'a backup': 'db.backup(file + ".copy")',
     'a check': 'db.checkIntegrity({ deep: true })',
     'a checkpoint': 'db.flush()',
+    'a long commit':
+      'db.transaction(() => Promise.all(Array.from({ length: 2000 }, (_, n) => db.setConfig("k" + n, 1))))',
     opening: 'new DatabaseManager({ path: file }).connect()',
   };
   const file = path.join(makeFolder(t), 'a.db');

@@ -141,15 +141,26 @@ function joinUpkeep(queue, start, work) {
  *
  * @param {Ledger} writer
  * @param {number} timeoutMs
- * @returns {Promise<void> | undefined} when it is committed, if that was not possible at once: without a log,
- *   readers of other processes can be in the way for a while
+ * @returns {Promise<void> | undefined} when it is committed, if that was not done at once: a long one is the log's
+ *   thread's; and without a log, readers of other processes can be in the way for a while
  */
 function commitTransaction(writer, timeoutMs) {
+  if (writer.hasMuchToCommit) return commitAside(writer);
   try {
     writer.commit();
     return undefined;
   } catch (error) {
     if (isLocked(error)) return commitBehindLock(writer, performance.now() + timeoutMs);
+    writer.rollBack();
+    throw error;
+  }
+}
+
+/** @param {Ledger} writer */
+async function commitAside(writer) {
+  try {
+    await writer.commitAside();
+  } catch (error) {
     writer.rollBack();
     throw error;
   }

@@ -16,7 +16,7 @@ const LOG_MUST_BEGIN: i32 = -1;
 
 impl Ledger {
     /// Has the log's thread work for the method `operation`; gives the promise of its end.
-    fn keep_log<'env, T: ToNapiValue + Send + 'static>(
+    pub(super) fn keep_log<'env, T: ToNapiValue + Send + 'static>(
         &self,
         env: &'env Env,
         operation: String,

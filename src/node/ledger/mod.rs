@@ -37,7 +37,7 @@ use crate::record::DatabaseStats;
 use napi::Env;
 use napi::bindgen_prelude::{AsyncTask, Object, Unknown};
 use napi_derive::napi;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 /// A handle on a ledger for an event loop: it never waits and never syncs by itself.
@@ -48,6 +48,8 @@ pub struct Ledger {
     config: DatabaseConfig,
     file: Arc<OpenFile>,
     owner: Owner,
+    /// How many rows the handle had changed when its transaction began.
+    changes_at_begin: Cell<u64>,
 }
 
 /// Opens a ledger off the event loop; `reader` asks for a handle that never writes.
@@ -82,6 +84,7 @@ impl Ledger {
             handle: Arc::new(Handle::new(manager, Arc::clone(&file))),
             file,
             owner: Owner::new(),
+            changes_at_begin: Cell::new(0),
             config,
         })
     }

@@ -1,12 +1,30 @@
 //! Owns the ledger's transactions that may stay open across awaits, and a turn's snapshot.
 
 use super::Ledger;
-use crate::error::Error;
+use super::handle::Handle;
+use crate::error::{Error, Result};
 use crate::manager::DatabaseManager;
 use crate::node::error::call;
+use crate::node::open_file::{OpenFile, Owner};
 use crate::transaction;
 use napi::Env;
+use napi::bindgen_prelude::Object;
 use napi_derive::napi;
+use std::sync::Arc;
+
+/// From so many changed rows on a commit, which writes all that is changed at once, is work for a thread: each row
+/// changes up to four pages.
+const MANY_CHANGES: u64 = 500;
+
+fn commit(handle: &Handle, file: &OpenFile, owner: Owner) -> Result<()> {
+    handle.with(|manager| {
+        let outcome = transaction::commit(manager.connection());
+        if manager.connection().is_autocommit() {
+            file.release(owner);
+        }
+        outcome
+    })
+}
 
 #[napi]
 impl Ledger {
@@ -33,8 +51,11 @@ impl Ledger {
     #[napi]
     pub fn begin(&self, env: &Env) -> napi::Result<()> {
         call(env, "transaction", || {
-            self.handle
-                .with_writable(|manager| transaction::begin(manager.connection()))?;
+            self.handle.with_writable(|manager| {
+                let connection = manager.connection();
+                self.changes_at_begin.set(connection.total_changes());
+                transaction::begin(connection)
+            })?;
             // On a read-only database this begins a read, which holds no lock.
             if !self.config.readonly {
                 self.file.hold(self.owner);
@@ -46,12 +67,26 @@ impl Ledger {
     /// Commits the open transaction.
     #[napi]
     pub fn commit(&self, env: &Env) -> napi::Result<()> {
-        self.run(env, "transaction", |manager| {
-            let outcome = transaction::commit(manager.connection());
-            if manager.connection().is_autocommit() {
-                self.file.release(self.owner);
-            }
-            Ok(outcome?)
+        call(env, "transaction", || {
+            Ok(commit(&self.handle, &self.file, self.owner)?)
+        })
+    }
+
+    /// Whether the open transaction's commit would keep the loop, and there is a log, whose thread can do it.
+    #[napi(getter)]
+    pub fn has_much_to_commit(&self) -> bool {
+        let count = |manager: &DatabaseManager| Ok(manager.connection().total_changes());
+        let changes = self.handle.with::<_, Error>(count).unwrap_or(0);
+        let has_log = self.config.enable_wal && !self.config.is_memory();
+        has_log && changes.saturating_sub(self.changes_at_begin.get()) >= MANY_CHANGES
+    }
+
+    /// Commits the open transaction on the log's thread: nothing else may use this handle until the promise settles.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn commit_aside<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let (handle, file, owner) = (Arc::clone(&self.handle), Arc::clone(&self.file), self.owner);
+        self.keep_log(env, "transaction".to_owned(), move |_| {
+            commit(&handle, &file, owner)
         })
     }
 
