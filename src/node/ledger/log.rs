@@ -14,13 +14,16 @@ use std::sync::Arc;
 /// What [`Ledger::prepare_write`] answers when the log must be begun first.
 const LOG_MUST_BEGIN: i32 = -1;
 
+/// Work for the log's thread: boxed, so that what hands it over is compiled once for each kind of answer.
+type LogWork<T> = Box<dyn FnOnce(&mut LogKeeper) -> Result<T> + Send>;
+
 impl Ledger {
     /// Has the log's thread work for the method `operation`; gives the promise of its end.
     pub(super) fn keep_log<'env, T: ToNapiValue + Send + 'static>(
         &self,
         env: &'env Env,
         operation: String,
-        work: impl FnOnce(&mut LogKeeper) -> Result<T> + Send + 'static,
+        work: LogWork<T>,
     ) -> napi::Result<Object<'env>> {
         let mut upkeep = self.upkeep.borrow_mut();
         call(env, &operation, || Ok(upkeep.start()?))?;
@@ -69,28 +72,33 @@ impl Ledger {
     #[napi(ts_return_type = "Promise<boolean>")]
     pub fn begin_log<'env>(&self, env: &'env Env, operation: String) -> napi::Result<Object<'env>> {
         let handle = Arc::clone(&self.handle);
-        self.keep_log(env, operation, move |keeper| {
+        let begin = move |keeper: &mut LogKeeper| {
             keeper.rewrite_lost_pages()?;
             handle.with_writable(|manager| maintenance::begin_log(manager.connection()))
-        })
+        };
+        self.keep_log(env, operation, Box::new(begin))
     }
 
     /// Moves the log into the file as far as it can be while this handle goes on writing; says how many
     /// pages it had when that began, if all of them are in the file.
     #[napi(ts_return_type = "Promise<number | null>")]
     pub fn relieve_log<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        self.keep_log(env, "checkpoint".to_owned(), LogKeeper::relieve)
+        self.keep_log(env, "checkpoint".to_owned(), Box::new(LogKeeper::relieve))
     }
 
     /// Moves all of the log into the file, and starts it anew; says whether readers let it.
     #[napi(ts_return_type = "Promise<boolean>")]
     pub fn checkpoint<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        self.keep_log(env, "checkpoint".to_owned(), LogKeeper::checkpoint)
+        self.keep_log(
+            env,
+            "checkpoint".to_owned(),
+            Box::new(LogKeeper::checkpoint),
+        )
     }
 
     /// Waits until the disk has all that was committed before, for the method `operation`.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn flush<'env>(&self, env: &'env Env, operation: String) -> napi::Result<Object<'env>> {
-        self.keep_log(env, operation, LogKeeper::flush)
+        self.keep_log(env, operation, Box::new(LogKeeper::flush))
     }
 }

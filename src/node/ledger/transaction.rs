@@ -3,6 +3,7 @@
 use super::Ledger;
 use super::handle::Handle;
 use crate::error::{Error, Result};
+use crate::maintenance::LogKeeper;
 use crate::manager::DatabaseManager;
 use crate::node::error::call;
 use crate::node::open_file::{OpenFile, Owner};
@@ -85,9 +86,8 @@ impl Ledger {
     #[napi(ts_return_type = "Promise<void>")]
     pub fn commit_aside<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (handle, file, owner) = (Arc::clone(&self.handle), Arc::clone(&self.file), self.owner);
-        self.keep_log(env, "transaction".to_owned(), move |_| {
-            commit(&handle, &file, owner)
-        })
+        let commit = move |_: &mut LogKeeper| commit(&handle, &file, owner);
+        self.keep_log(env, "transaction".to_owned(), Box::new(commit))
     }
 
     /// Rolls the open transaction back.
