@@ -8,6 +8,7 @@ const { once } = require('node:events');
 const path = require('node:path');
 const test = require('node:test');
 const { createConnection, DatabaseError, DatabaseManager } = require('../index.js');
+const native = require('../lib/native.js');
 const { holdTransaction, sleep } = require('./support/hold.js');
 const { makeFolder, newError, newFileHash, newSession, openLedger, stateOf } = require('./support/ledger.js');
 
@@ -338,6 +339,32 @@ test('a foreign lock is waited for, and given up on after the timeout', async (t
   });
   other.exec('COMMIT');
   assert.equal(await countFiles(db), 600);
+});
+
+test('a read that waits for a lock does not go on inside a batch that has begun meanwhile', async (t) => {
+  const db = await openLedger(t, { path: path.join(makeFolder(t), 'a.db') });
+  const { getSchemaVersion } = native.Ledger.prototype;
+  let attempts = 0;
+  let isInside;
+  t.mock.method(native.Ledger.prototype, 'getSchemaVersion', function read() {
+    attempts += 1;
+    isInside = this.inTransaction;
+    // It meets the lock when it is made, and from the queue.
+    if (attempts > 2) return getSchemaVersion.call(this);
+    throw new DatabaseError('made up', {
+      code: 'SQLITE_BUSY',
+      operation: 'getSchemaVersion',
+      errno: 5,
+      retryable: true,
+    });
+  });
+  const read = db.getSchemaVersion();
+  await sleep(0);
+  const batch = db.addFileHashes(makeFiles(20_000));
+  assert.equal(await read, 1);
+  assert.equal(attempts, 3);
+  assert.equal(isInside, false);
+  assert.equal(await stateOf(batch), 'fulfilled', 'it was waited for');
 });
 
 test('without a log, a foreign reader is waited for', async (t) => {

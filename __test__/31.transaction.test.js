@@ -183,6 +183,23 @@ test('calls that wait for the next turn end with a transaction that fails, and s
   }
 });
 
+test('so do those of a transaction inside it, when it is ended from outside', async (t) => {
+  const db = await openLedger(t);
+  const calls = [];
+  const open = db.transaction(() =>
+    db.transaction(async () => {
+      for (let n = 0; n < MANY; n += 1) calls.push(db.setConfig(`key ${n}`, n));
+      for (const call of calls) call.catch(() => {});
+      await Promise.all(calls);
+    }),
+  );
+  while (calls.length === 0) await null;
+  const closed = db.disconnect();
+  await assert.rejects(open, { code: 'DB_TRANSACTION_ABORTED' });
+  await assert.rejects(calls.at(-1), { code: 'DB_TRANSACTION_ABORTED', operation: 'setConfig' });
+  await closed;
+});
+
 test('a signal takes one call out of those that wait for the next turn', async (t) => {
   const db = await openLedger(t);
   const controller = new AbortController();

@@ -268,6 +268,25 @@ for (const [name, write] of [
   });
 }
 
+test('batches behind one whose commit failed run on handles that were opened anew', async (t) => {
+  const { db } = await openPair(t);
+  const failure = new DatabaseError('made up', { code: 'SQLITE_IOERR_WRITE', operation: 'commit', errno: 778 });
+  const { commit } = native.Ledger.prototype;
+  const handles = [];
+  t.mock.method(native.Ledger.prototype, 'commit', function fail() {
+    handles.push(this);
+    if (handles.length === 1) throw failure;
+    return commit.call(this);
+  });
+  const outcomes = await Promise.allSettled(['a', 'b', 'c'].map((hash) => db.addFileHashes([newFileHash(hash)])));
+  assert.deepEqual(
+    outcomes.map(({ reason }) => reason),
+    [failure, undefined, undefined],
+  );
+  assert.notEqual(handles[1], handles[0]);
+  assert.equal(handles[2], handles[1]);
+});
+
 test('a file that is corrupt is not opened anew: the error is the answer', async (t) => {
   const { db, events } = await openPair(t);
   const failure = new DatabaseError('made up', { code: 'SQLITE_CORRUPT', operation: 'getStats', errno: 11 });

@@ -92,10 +92,10 @@ class LoopTurn {
   }
 
   #end = () => {
-    this.releaseSnapshot();
     this.#startedAt = 0;
     this.#untimedCalls = 0;
     this.number += 1;
+    this.releaseSnapshot();
     this.#onEnd();
   };
 

@@ -329,7 +329,8 @@ class Transaction {
   #finish() {
     // A nested transaction that is still open ends with this one, innermost first.
     const child = this.#child;
-    if (child) child.#end(transactionFinished('transaction'));
+    if (child && this.#lostTo !== undefined) child.abort(this.#lostTo);
+    else if (child) child.#end(transactionFinished('transaction'));
     this.#isFinished = true;
     for (const { operation, reject } of this.#waiting.splice(0)) {
       reject(this.#lostTo === undefined ? transactionFinished(operation) : transactionAborted(operation, this.#lostTo));

@@ -41,6 +41,8 @@ class Turn {
   #queue = new CallQueue();
   /** @type {Entry | undefined} the job or transaction that has the writing side to itself */
   #active;
+  /** @type {unknown} why the batch that runs now was not committed */
+  #batchFailure;
   /** Whether the writing side waits: for a lock of another connection, or for the log. */
   #isHeld = false;
   /** @type {Set<Entry>} reads that wait for another connection's lock, outside the queue */
@@ -196,23 +198,19 @@ class Turn {
    * @returns {Promise<T>}
    */
   batch(operation, steps, signal) {
-    /** @type {unknown} */
-    let failure;
     const run = (/** @type {Ledger} */ writer) => {
       writer.begin();
       return runSteps(writer, operation, steps, {
         pause: () => this.pause(),
         acknowledge: () => this.#log.acknowledge(writer, operation),
         fail: (error) => {
-          failure = error;
+          this.#batchFailure = error;
         },
         signal,
         timeoutMs: this.#config.timeout,
       });
     };
-    const done = this.enqueue('job', operation, run, signal);
-    done.catch(() => this.#mustReopen(failure));
-    return done;
+    return this.enqueue('job', operation, run, signal);
   }
 
   /**
@@ -358,11 +356,11 @@ class Turn {
   }
 
   /**
-   * @returns {Ledger | undefined} the handle that shows the last committed state; none when it is better
-   *   to wait: a transaction that began in this turn will often end in it, and the second handle
-   *   would have to read again what the first one knows
+   * @returns {Ledger | undefined} the handle that shows the last committed state; none when a job has it, or it is
+   *   better to wait: a transaction that began in this turn will often end in it, and the second handle knows less
    */
   #readHandle() {
+    if (this.#active?.kind === 'job') return undefined;
     if (!this.#transaction) return this.#handles.forReading;
     return this.#transaction.turnNumber === this.#loopTurn.number ? undefined : this.#handles.reader;
   }
@@ -562,6 +560,8 @@ class Turn {
     const end = () => {
       this.#active = undefined;
       this.#queue.end(entry);
+      this.#mustReopen(this.#batchFailure);
+      this.#batchFailure = undefined;
       this.#drainSoon();
     };
     work.then(
