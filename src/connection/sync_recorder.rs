@@ -17,11 +17,12 @@ thread_local! {
     static FLAGS: RefCell<Vec<c_int>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What an open file leads to in place of its own methods; never freed, for tests are short.
+/// What an open file leads to in place of its own methods, until it is closed.
 #[repr(C)]
 struct Recorded {
     methods: ffi::sqlite3_io_methods,
     sync: Option<unsafe extern "C" fn(*mut ffi::sqlite3_file, c_int) -> c_int>,
+    close: Option<unsafe extern "C" fn(*mut ffi::sqlite3_file) -> c_int>,
 }
 
 /// Opens a database as [`super::open`] does, through the layer.
@@ -65,7 +66,7 @@ unsafe extern "C" fn open(
     out_flags: *mut c_int,
 ) -> c_int {
     // SAFETY: SQLite calls this with what the default VFS, of which this one is a copy, may be
-    // called with; an open file's methods are replaced by ones that live for ever.
+    // called with; an open file's methods are replaced by ones that live until it is closed.
     unsafe {
         let base = ffi::sqlite3_vfs_find(ptr::null());
         let Some(open) = (*base).xOpen else {
@@ -74,15 +75,26 @@ unsafe extern "C" fn open(
         let code = open(base, name, file, flags, out_flags);
         if code == ffi::SQLITE_OK && !(*file).pMethods.is_null() {
             let mut methods = *(*file).pMethods;
-            let original = methods.xSync;
+            let original = (methods.xSync, methods.xClose);
             methods.xSync = Some(sync);
+            methods.xClose = Some(close);
             let recorded = Recorded {
                 methods,
-                sync: original,
+                sync: original.0,
+                close: original.1,
             };
             (*file).pMethods = Box::into_raw(Box::new(recorded)).cast();
         }
         code
+    }
+}
+
+unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
+    // SAFETY: `open` let the methods lead to what it recorded, whose first field they are, and SQLite closes a
+    // file once, and uses its methods no more.
+    unsafe {
+        let recorded = Box::from_raw((*file).pMethods.cast_mut().cast::<Recorded>());
+        recorded.close.map_or(ffi::SQLITE_OK, |close| close(file))
     }
 }
 
