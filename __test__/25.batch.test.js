@@ -328,6 +328,18 @@ test('a hash is refused by its own index, in whatever chunk it is', async (t) =>
   });
 });
 
+test('a lookup that fails for another reason fails with that, whatever else is asked for', () => {
+  const failure = new Error('made up');
+  const lookup = packHashes(['a', '\ud800']);
+  const find = () => {
+    throw failure;
+  };
+  assert.throws(
+    () => lookup.findNext(find),
+    (error) => error === failure,
+  );
+});
+
 test('an error at which SQLite rolls everything back ends the batch', async (t) => {
   const folder = makeFolder(t);
   const file = path.join(folder, 'ledger.db');

@@ -94,3 +94,22 @@ test('a foreign commit is not seen by the reads of one turn, which share a snaps
   await nextTurn();
   assert.equal(await db.isFileUploaded('h'), true);
 });
+
+test('a ledger that a connection has attached is waited for, and its commits are seen in the next turn', async (t) => {
+  const folder = makeFolder(t);
+  const file = path.join(folder, 'a.db');
+  const db = await openLedger(t, { path: file });
+  const connection = createConnection({ path: path.join(folder, 'b.db'), timeout: 1000 });
+  t.after(() => connection.close());
+  connection.run('ATTACH ? AS ledger', [file]);
+  const write = () => connection.run("INSERT INTO ledger.config (key, value) VALUES ('key', '1')");
+  await db.transaction(async () => {
+    await db.setConfig('inside', 1);
+    const begun = performance.now();
+    assert.throws(write, { code: 'SQLITE_BUSY', retryable: true });
+    assert.ok(performance.now() - begun > 900);
+  });
+  write();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(await db.getConfig('key'), 1);
+});

@@ -231,8 +231,8 @@ class HashLookup {
   }
 
   /**
-   * Names the hash that cannot be looked up: the addon sees them in another order. To ask each beforehand would
-   * take a twentieth of the whole.
+   * Names the hash that the addon refuses, which sees them in another order: one that is not well-formed. To ask each
+   * beforehand would take a twentieth of the whole.
    *
    * @param {() => string} find
    */
@@ -240,10 +240,10 @@ class HashLookup {
     try {
       return find();
     } catch (error) {
+      const { code, message } = /** @type {{ code?: unknown, message: string }} */ (error);
+      if (code !== 'DB_INVALID_ARGUMENT') throw error;
       const index = this.#hashes.findIndex((hash) => !hash.isWellFormed());
-      if (index < 0) throw error;
-      const problem = 'is a string with a lone surrogate, which cannot be stored; use well-formed text';
-      throw invalidArgument('findUploaded', `hashes[${index}]`, problem);
+      throw invalidArgument('findUploaded', `hashes[${index}]`, message.slice('findUploaded: hashes '.length));
     }
   }
 

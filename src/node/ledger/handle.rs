@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// An open manager, or none after closing.
 ///
-/// The event loop's thread uses it, and the log's while `lib/handles.js` lends it or a long commit runs. The lock is never waited
-/// for: work that finds it taken runs inside other work, or beside it, which must not be.
+/// The event loop's thread uses it, and the log's while `lib/handles.js` lends it or a long commit runs.
+/// The lock is never waited for: work that finds it taken runs inside other work, or beside it, which must
+/// not be.
 pub(in crate::node) struct Handle {
     state: Mutex<State>,
     file: Arc<OpenFile>,
